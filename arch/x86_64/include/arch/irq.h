@@ -1,0 +1,31 @@
+/*
+ * Interrupt controllers: local APIC + I/O APIC where ACPI lists them, the 8259 pair elsewhere. An `irq` is a small
+ * dense number: 0..15 are the ISA lines whatever controller serves them, higher ones further I/O APIC inputs,
+ * IRQ_TIMER the local timer. dev/irq.h keeps handlers; this only routes.
+ */
+#pragma once
+
+#include "lib/types.h"
+
+#define IRQS_MAX 224
+#define IRQ_TIMER 200	   /* local timer of this CPU */
+#define IRQ_RESCHEDULE 201 /* another CPU asks this one to look at need_resched */
+
+/* Finds and sets up the controllers. After boot info and kernel mappings. Never fails: falls back to the 8259. */
+void irqchip_init(void);
+/* "I/O APIC" or "8259": for the log and /proc/interrupts. */
+const char *irqchip_name(void);
+/* Unmask / mask a line. Any context. -EINVAL for a line nobody has. */
+int irqchip_enable(unsigned irq) must_check;
+void irqchip_disable(unsigned irq);
+/*
+ * After the handlers of irq ran and their devices are quiet, interrupts still off, before anything may switch threads:
+ * ends a level-triggered interrupt at its controller (edge-triggered ones were ended before the handlers; then this
+ * does nothing). The dispatcher's duty.
+ */
+void irqchip_end(unsigned irq);
+/*
+ * For buses that know better than the default (ISA lines: edge, active high, or as ACPI says; others: level, active
+ * low). While the line is masked. -EINVAL where the controller has no choice or no such line.
+ */
+int irqchip_configure(unsigned irq, bool level, bool active_low) must_check;

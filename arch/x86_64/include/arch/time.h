@@ -1,0 +1,28 @@
+/*
+ * The machine's clock and its alarm.  sched/clock.h and sched/timer.h stand on these.
+ */
+#pragma once
+
+#include "lib/types.h"
+
+/* Calibrates; needs irqchip_init() done. */
+void time_init(void);
+/* Nanoseconds since boot, monotonic, never goes back also across CPUs. Any context. */
+uint64_t time_ns(void);
+/* Names of what was chosen, for the boot log: "TSC 2995 MHz", "APIC timer". */
+const char *time_source_name(void);
+const char *time_alarm_name(void);
+uint64_t time_tsc_khz(void);
+/*
+ * One interrupt (IRQ_TIMER) at or after deadline_ns on this CPU; a later call replaces it; UINT64_MAX disarms.
+ * Interrupts off. A deadline beyond what the hardware counts to (68 s, or 55 ms where the PIT has to do it) gives an
+ * early interrupt: look at the time and set the alarm again.
+ */
+void time_alarm_set(uint64_t deadline_ns);
+/*
+ * Once, about a second after time_init(): measures the clock's rate again over that long time and corrects it, without
+ * a jump. Any context; costs a few microseconds, waits for nothing.
+ */
+void time_refine(void);
+/* Busy wait, for device timing. */
+void time_delay_us(unsigned us);

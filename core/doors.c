@@ -1,0 +1,167 @@
+/*
+ * The five doors (arch/trap.h) by which the processor enters portable code, apart from start-up, which is init.c's.
+ *
+ * Every entry from a program leaves through user_return() (proc/user_return.h).
+ *
+ * A fault in the kernel is one of three things: an access to a program's memory that usercopy made (resolve it, or go to its
+ * fix-up), a breakpoint somebody planted (report, go on), or our own bug (panic).
+ */
+#include <asm-generic/siginfo.h>
+#include <asm/errno.h>
+#include <asm/signal.h>
+
+#include <arch/context.h>
+#include <arch/cpu.h>
+#include <arch/irq.h>
+#include <arch/trap.h>
+
+#include "core/log.h"
+#include "core/panic.h"
+#include "dev/irq.h"
+#include "mm/kmap.h"
+#include "proc/process.h"
+#include "proc/signal.h"
+#include "proc/user_return.h"
+#include "sched/sched.h"
+#include "sched/timer.h"
+#include "syscall/syscall.h"
+#include "vm/aspace.h"
+#include "vm/oom.h"
+
+void kernel_syscall(struct trap_frame *f)
+{
+	struct syscall_args args;
+	long nr = syscall_nr(f);
+
+	irq_enable();
+	syscall_args_get(f, args.v);
+	syscall_handler *fn = (unsigned long)nr < syscall_table_len ? syscall_table[nr].fn : NULL;
+	if (likely(fn)) {
+		context_set_return(f, fn(&args));
+	} else {
+		syscall_count_unknown(nr);
+		context_set_return(f, -ENOSYS);
+	}
+	irq_disable();
+	user_return(f);
+}
+
+void kernel_interrupt(struct trap_frame *f, unsigned irq)
+{
+	struct cpu *cpu = this_cpu();
+	bool user = trap_from_user(f);
+
+	cpu->irq_depth++;
+	if (irq == IRQ_TIMER) {
+		irq_count(irq);
+		sched_account(user);
+		timers_run();
+	} else if (irq == IRQ_RESCHEDULE) {
+		irq_count(irq);
+	} else {
+		irq_dispatch(irq);
+	}
+	cpu->irq_depth--;
+
+	if (user)
+		user_return(f);
+	else if (cpu->irq_depth == 0 && trap_irqs_were_enabled(f) && cpu->current && thread_has_work(cpu->current, WORK_RESCHED))
+		sched_preempt();
+}
+
+static cold noreturn void fault_panic(struct trap_frame *f, const struct trap_info *info)
+{
+	char why[128];
+
+	if (info->vector == 8 || info->kind == TRAP_PAGE_FAULT) {
+		if (kstack_is_guard(info->addr) || kstack_is_guard(trap_sp(f)))
+			panic_frame(f, "stack overflow of thread %s (%s at %#llx)", thread_current() ? thread_current()->name : "(boot)",
+				    info->name, (unsigned long long)trap_ip(f).v);
+	}
+	panic_frame(f, "%s in the kernel: %s, address %#llx", info->name, trap_error_text(info, why, sizeof(why)),
+		    (unsigned long long)info->addr.v);
+}
+
+/* The signal a failed fault becomes; FAULT_OOM when no victim could be found: the program itself is it. */
+static void fault_signal(enum fault_result r, uint64_t addr)
+{
+	switch (r) {
+	case FAULT_OK:
+		return;
+	case FAULT_SEGV_MAPERR:
+		signal_fault(SIGSEGV, SEGV_MAPERR, addr);
+		return;
+	case FAULT_SEGV_ACCERR:
+		signal_fault(SIGSEGV, SEGV_ACCERR, addr);
+		return;
+	case FAULT_BUS_ADRERR:
+	case FAULT_BUS_IO:
+		signal_fault(SIGBUS, BUS_ADRERR, addr);
+		return;
+	case FAULT_OOM:
+		signal_fault(SIGKILL, SI_KERNEL, addr);
+		return;
+	}
+}
+
+static enum fault_result fault_resolve(struct aspace *as, const struct trap_info *info)
+{
+	enum fault_result r;
+
+	do {
+		r = aspace_fault(as, info->addr, info->access);
+	} while (r == FAULT_OOM && vm_oom());
+	return r;
+}
+
+static void page_fault(struct trap_frame *f, const struct trap_info *info)
+{
+	struct thread *t = thread_current();
+	bool user = trap_from_user(f);
+	enum fault_result r = FAULT_SEGV_MAPERR;
+
+	if (t && t->aspace && info->addr.v < USER_VA_END && trap_irqs_were_enabled(f)) {
+		irq_enable();
+		r = fault_resolve(t->aspace, info);
+		irq_disable();
+	}
+	if (r == FAULT_OK)
+		return;
+	if (user) {
+		irq_enable();
+		fault_signal(r, info->addr.v);
+		irq_disable();
+	} else if (!trap_fixup(f)) {
+		fault_panic(f, info);
+	}
+}
+
+void kernel_trap(struct trap_frame *f, const struct trap_info *info)
+{
+	bool user = trap_from_user(f);
+
+	switch (info->kind) {
+	case TRAP_PAGE_FAULT:
+		page_fault(f, info);
+		break;
+	case TRAP_FAULT:
+	case TRAP_BREAKPOINT:
+		if (user) {
+			irq_enable();
+			signal_fault(info->signo, info->si_code, info->signal_addr);
+			irq_disable();
+		} else if (info->kind == TRAP_BREAKPOINT) {
+			log_write(LOG_WARNING, "trap: breakpoint in the kernel at %#llx; going on", (unsigned long long)trap_ip(f).v);
+		} else if (!trap_fixup(f)) {
+			fault_panic(f, info);
+		}
+		break;
+	case TRAP_NMI:
+		log_warn("trap: unexpected NMI on cpu %u; going on", this_cpu()->id);
+		return; /* it may have hit anywhere, also where exit work must not be done */
+	case TRAP_FATAL:
+		fault_panic(f, info);
+	}
+	if (user)
+		user_return(f);
+}

@@ -1,0 +1,218 @@
+/*
+ * Start-up: the boot order as one list.
+ *
+ * arch hands over a CPU in its final mode with the kernel mapped W^X and struct boot_info filled.  The steps run one after the other, first on
+ * the boot stack, then, from the first threaded step on, in a kernel thread named "init" that finally becomes PID 1's launcher; the boot
+ * stack's own thread of control is CPU 0's idle loop from then on.
+ *
+ * Each step may rely on all before it and on none after it.  A step that can fail for lack of hardware reports and goes on; only what
+ * no kernel can run without panics, with the remedy in the message.
+ */
+#include "core/init.h"
+
+#include <arch/acpi.h>
+#include <arch/cpu.h>
+#include <arch/early.h>
+#include <arch/irq.h>
+#include <arch/power.h>
+#include <arch/time.h>
+#include <arch/trap.h>
+#include <asm/errno.h>
+
+#include "core/boot_info.h"
+#include "core/ktest.h"
+#include "core/log.h"
+#include "core/options.h"
+#include "core/panic.h"
+#include "core/version.h"
+#include "dev/tty.h"
+#include "fs/initramfs.h"
+#include "fs/procfs/procfs.h"
+#include "fs/vfs.h"
+#include "mm/page.h"
+#include "mm/slab.h"
+#include "proc/process.h"
+#include "sched/sched.h"
+#include "sched/timer.h"
+#include "syscall/syscall.h"
+#include "vm/aspace.h"
+
+static void step_banner(void)
+{
+	log_info("boot: Ashlar %s, started by %s%s%s", ASHLAR_VERSION, boot_info.protocol, boot_info.loader[0] ? " from " : "",
+		 boot_info.loader);
+	log_info("boot: command line: %s", boot_info.cmdline);
+	if (boot_info.cmdline_truncated)
+		log_warn("boot: the command line was longer than %d bytes; the rest is not seen", BOOT_CMDLINE_MAX - 1);
+	options_parse(boot_info.cmdline);
+}
+
+static void step_memory(void)
+{
+	struct page_stats s;
+
+	if (options.mem_limit)
+		memmap_limit_usable(&boot_info.memory, options.mem_limit);
+	mm_init(&boot_info);
+	page_stats_get(&s);
+	log_info("memory: %llu KiB, %llu KiB free, %llu KiB taken by the kernel and its tables", (unsigned long long)(s.total * 4),
+		 (unsigned long long)(s.free * 4), (unsigned long long)(s.reserved * 4));
+}
+
+static void step_acpi(void)
+{
+	acpi_init(boot_info.rsdp);
+}
+
+static void step_irqchip(void)
+{
+	irqchip_init();
+	log_info("interrupts: %s", irqchip_name());
+}
+
+static void step_time(void)
+{
+	time_init();
+	log_info("time: clock %s, alarm %s", time_source_name(), time_alarm_name());
+	log_info("cpu: %u found, %s", cpus_online, cpu_model_name());
+}
+
+static void refine(struct timer *t)
+{
+	(void)t;
+	time_refine();
+}
+
+/* The clock's rate was measured over a very short window so as not to hold up the boot; a second later there is a long one for free. */
+static void step_refine_clock(void)
+{
+	static struct timer timer;
+
+	timer_init(&timer, refine);
+	timer_set(&timer, time_ns() + NSEC_PER_SEC);
+}
+
+/* Until the drivers are there, lines go out by polling the first serial port. */
+static void early_write(const char *text, size_t len)
+{
+	early_console_write(text, len);
+}
+
+static struct log_console early_console = {.name = "early", .write = early_write};
+
+static void step_devices(void)
+{
+	log_console_unregister(&early_console); /* the driver takes over */
+	chardev_mem_init();
+	uart_init();
+	vga_console_init();
+	i8042_init();
+	rtc_init();
+	tty_console_choose(options.consoles, options.console_count);
+}
+
+static void step_initramfs(void)
+{
+	if (boot_info.initrd_len == 0) {
+		log_info("initramfs: none given");
+		return;
+	}
+	uint64_t start_ns = time_ns();
+	int err = initramfs_unpack(boot_info.initrd_base, boot_info.initrd_len); /* reports its own errors */
+	log_info("initramfs: %llu KiB unpacked in %llu us%s", (unsigned long long)(boot_info.initrd_len / KIB),
+		 (unsigned long long)((time_ns() - start_ns) / NSEC_PER_USEC), err ? ", not to the end" : "");
+}
+
+static void step_ktest(void)
+{
+	if (CONFIG_KTEST)
+		ktest_run_all(options.ktest);
+}
+
+static void step_pid1(void)
+{
+	process_init_exited = kernel_init_exited;
+	struct init_request request = {
+		.rdinit = options.rdinit,
+		.init = options.init,
+		.args = options.init_args,
+		.arg_count = options.init_arg_count,
+		.env = options.init_env,
+		.env_count = options.init_env_count,
+	};
+	int err = process_start_init(&request);
+	if (err)
+		log_write(LOG_EMERG, "init: no init could be started (error %d). Give an initramfs with -initrd that has an executable /init, "
+			  "or name another program with rdinit=", -err);
+}
+
+struct boot_step {
+	const char *name;
+	void (*run)(void);
+	bool threaded; /* needs a thread: may sleep */
+};
+
+static const struct boot_step steps[] = {
+	{"banner", step_banner, false},
+	{"memory", step_memory, false},
+	{"acpi", step_acpi, false},
+	{"irqchip", step_irqchip, false},
+	{"time", step_time, false},
+	{"scheduler", sched_init, false},
+	{"refine clock", step_refine_clock, true},
+	{"address spaces", vm_init, true},
+	{"file systems", vfs_init, true},
+	{"devices", step_devices, true},
+	{"procfs", procfs_init, true},
+	{"processes", process_init, true},
+	{"system calls", syscall_init, true},
+	{"initramfs", step_initramfs, true},
+	{"in-kernel tests", step_ktest, true},
+	{"PID 1", step_pid1, true},
+};
+
+static void init_thread(void *arg)
+{
+	(void)arg;
+	for (size_t i = 0; i < ARRAY_SIZE(steps); i++)
+		if (steps[i].threaded)
+			steps[i].run();
+}
+
+noreturn void kernel_start(struct boot_info *info)
+{
+	(void)info;
+	log_console_register(&early_console, false);
+	for (size_t i = 0; i < ARRAY_SIZE(steps); i++)
+		if (!steps[i].threaded)
+			steps[i].run();
+	if (thread_create(init_thread, NULL, "init") != 0)
+		panic("no memory for the first thread: the machine needs at least 8 MiB of RAM");
+	sched_idle_loop();
+}
+
+noreturn void kernel_secondary_start(void)
+{
+	cpu_stop(); /* no secondary CPU is started yet, so none arrives here */
+}
+
+noreturn void kernel_init_exited(int status)
+{
+	if (status & 0x7f)
+		log_write(LOG_EMERG, "init: PID 1 was killed by signal %d. The system cannot go on without it.", status & 0x7f);
+	else
+		log_write(LOG_EMERG, "init: PID 1 exited with status %d. The system cannot go on without it.", status >> 8 & 0xff);
+	if (CONFIG_KTEST)
+		power_test_exit(0x7e);
+	if (options.panic_timeout < 0)
+		power_reset();
+	if (options.panic_timeout > 0) {
+		log_write(LOG_EMERG, "init: resetting in %d seconds (panic=%d)", options.panic_timeout, options.panic_timeout);
+		int err = sleep_until_ns(time_ns() + (uint64_t)options.panic_timeout * NSEC_PER_SEC, false);
+		(void)err; /* nothing interrupts this sleep */
+		power_reset();
+	}
+	log_write(LOG_EMERG, "init: halted. panic=-1 on the command line resets at once, panic=N after N seconds.");
+	irq_disable();
+	cpu_stop();
+}

@@ -1,0 +1,202 @@
+/*
+ * The kernel log: theory.
+ *
+ * A ring of fixed slots.  A writer claims the next sequence number with one atomic add, which names its slot; it marks the slot busy,
+ * fills it, and publishes it by storing the number (release).  A reader takes the number before and after its copy: equal means the
+ * copy is whole.  No lock, so a record can be written in an NMI or in the middle of another record.  A writer that is overtaken by
+ * a full turn of the ring (it would have to be interrupted for LOG_SLOTS messages) loses its record, never the ring's shape.
+ *
+ * Consoles are drained by whoever finds `draining` free.  The others only add their record and go: the drainer looks again after it
+ * has let go, so a record is never left behind.  Hence no context waits for a console, and a message from inside a console's own
+ * write (or its lock) cannot deadlock: it is printed by the drain that is already on its way.
+ *
+ * Locking: none on the ring; the list of consoles is changed under console_list_lock and read without it (nodes are never freed).
+ * Rejected: variable-length records, which save memory but need a lock or a two-step reservation to move the tail.
+ */
+#include "core/log.h"
+
+#include <arch/cpu.h>
+
+#include "lib/printf.h"
+#include "lib/string.h"
+#include "sched/clock.h"
+#include "sync/atomic.h"
+#include "sync/spinlock.h"
+
+#define LOG_SLOTS 256u
+#define SEQ_BUSY UINT64_MAX
+
+struct slot {
+	uint64_t published; /* seq + 1 of the record here; SEQ_BUSY while it is written; 0 never used */
+	struct log_record record;
+};
+
+static struct slot slots[LOG_SLOTS];
+static uint64_t next_seq;
+static uint64_t drained_seq; /* only the drainer moves it */
+static bool draining;
+
+static struct log_console *consoles;
+static struct spinlock console_list_lock = SPINLOCK_INIT(LOCK_LEAF, "log consoles");
+
+int log_console_level = LOG_DEBUG;
+void (*log_notify)(void);
+
+static void record_store(unsigned facility_level, uint64_t now_ns, const char *text, size_t len)
+{
+	uint64_t seq = atomic_fetch_add(&next_seq, 1);
+	struct slot *s = &slots[seq % LOG_SLOTS];
+
+	atomic_store_release(&s->published, SEQ_BUSY);
+	s->record.seq = seq;
+	s->record.time_ns = now_ns;
+	s->record.facility_level = (uint16_t)facility_level;
+	s->record.len = (uint16_t)len;
+	memcpy(s->record.text, text, len);
+	atomic_store_release(&s->published, seq + 1);
+}
+
+uint64_t log_next_seq(void)
+{
+	return atomic_load_acquire(&next_seq);
+}
+
+uint64_t log_first_seq(void)
+{
+	uint64_t next = log_next_seq();
+	return next > LOG_SLOTS ? next - LOG_SLOTS : 0;
+}
+
+size_t log_buffer_bytes(void)
+{
+	return sizeof(slots);
+}
+
+bool log_read(uint64_t *seq, struct log_record *out)
+{
+	for (uint64_t at = MAX(*seq, log_first_seq()); at < log_next_seq(); at = MAX(at + 1, log_first_seq())) {
+		const struct slot *s = &slots[at % LOG_SLOTS];
+		if (atomic_load_acquire(&s->published) != at + 1)
+			continue; /* being written or already overwritten */
+		memcpy(out, &s->record, sizeof(*out));
+		__atomic_thread_fence(__ATOMIC_ACQUIRE);
+		if (atomic_load_relaxed(&s->published) != at + 1 || out->len > sizeof(out->text))
+			continue;
+		*seq = at;
+		return true;
+	}
+	return false;
+}
+
+/* "[    1.234567] text\n" into line (room for a record and its stamp); returns its length. */
+static size_t record_render(const struct log_record *r, char *line, size_t size)
+{
+	int n = snprintf(line, size, "[%5llu.%06llu] %.*s\n", (unsigned long long)(r->time_ns / NSEC_PER_SEC),
+			 (unsigned long long)(r->time_ns % NSEC_PER_SEC / 1000), (int)r->len, r->text);
+	return MIN((size_t)n, size - 1);
+}
+
+static void record_print(const struct log_record *r, struct log_console *only)
+{
+	char line[sizeof(r->text) + 32];
+	size_t len = record_render(r, line, sizeof(line));
+
+	if (only) {
+		only->write(line, len);
+		return;
+	}
+	for (struct log_console *c = atomic_load_acquire(&consoles); c; c = atomic_load_acquire(&c->next))
+		c->write(line, len);
+}
+
+static bool record_wanted(const struct log_record *r)
+{
+	return (r->facility_level & 7) < log_console_level;
+}
+
+static void consoles_drain(void)
+{
+	struct log_record r;
+
+	do {
+		if (atomic_exchange(&draining, true))
+			return;
+		while (log_read(&drained_seq, &r)) {
+			drained_seq++;
+			if (record_wanted(&r))
+				record_print(&r, NULL);
+		}
+		atomic_store_release(&draining, false);
+		atomic_fence(); /* a record added before `draining` fell must be seen here */
+	} while (atomic_load_relaxed(&drained_seq) < log_next_seq() && slots[drained_seq % LOG_SLOTS].published == drained_seq + 1);
+}
+
+static void message_store(unsigned facility_level, const char *text, size_t len)
+{
+	uint64_t now_ns = clock_monotonic_ns();
+	void (*notify)(void) = READ_ONCE(log_notify);
+
+	do {
+		size_t part = MIN(len, sizeof(((struct log_record *)0)->text));
+		const char *newline = memchr(text, '\n', part);
+		if (newline)
+			part = (size_t)(newline - text);
+		record_store(facility_level, now_ns, text, part);
+		part += newline != NULL;
+		text += part;
+		len -= part;
+	} while (len > 0);
+	consoles_drain();
+	if (notify)
+		notify();
+}
+
+void log_write(enum log_level level, const char *fmt, ...)
+{
+	char text[512];
+	va_list ap;
+
+	va_start(ap, fmt);
+	int n = vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	message_store(level, text, MIN((size_t)MAX(n, 0), sizeof(text) - 1));
+}
+
+void log_write_user(unsigned facility_level, const char *text, size_t len)
+{
+	message_store(facility_level, text, len);
+}
+
+void log_console_register(struct log_console *c, bool replay)
+{
+	struct log_record r;
+
+	if (replay)
+		for (uint64_t seq = log_first_seq(); log_read(&seq, &r); seq++)
+			if (record_wanted(&r))
+				record_print(&r, c);
+	irqflags_t f = spin_lock(&console_list_lock);
+	c->next = consoles;
+	atomic_store_release(&consoles, c);
+	spin_unlock(&console_list_lock, f);
+}
+
+void log_console_unregister(struct log_console *c)
+{
+	irqflags_t f = spin_lock(&console_list_lock);
+	for (struct log_console **at = &consoles; *at; at = &(*at)->next) {
+		if (*at == c) {
+			atomic_store_release(at, c->next);
+			break;
+		}
+	}
+	spin_unlock(&console_list_lock, f);
+}
+
+void log_emergency(const char *line)
+{
+	for (struct log_console *c = atomic_load_acquire(&consoles); c; c = atomic_load_acquire(&c->next)) {
+		c->write(line, strlen(line));
+		c->write("\n", 1);
+	}
+}

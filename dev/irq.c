@@ -1,0 +1,176 @@
+/*
+ * Interrupt handlers.
+ *
+ * Each line has a singly linked list of actions. The dispatcher walks it without a lock: handlers may take any lock,
+ * also ones of low rank, so none can be held around them. Instead a line counts the walks in progress:
+ * irq_unregister() takes the action out (its own `next` stays as it is, so a walker on it finds on) and waits until no
+ * walk that may have seen it is left. lines_lock guards changes of the lists only.
+ *
+ * Counts are per CPU, written with interrupts off by their CPU and read by anybody.
+ */
+#include <arch/cpu.h>
+#include <arch/irq.h>
+#include "abi/errno_kernel.h"
+#include "core/log.h"
+#include "dev/irq.h"
+#include "lib/printf.h"
+#include "sync/atomic.h"
+#include "sync/spinlock.h"
+
+#define UNHANDLED_MAX 100 /* a line that nobody handles is masked after so many */
+
+struct irq_line {
+	struct irq_action *first;
+	uint32_t walks;	    /* in progress; atomic */
+	uint32_t unhandled; /* in a row */
+};
+
+static struct irq_line lines[IRQS_MAX];
+static uint64_t boot_cpu_counts[IRQS_MAX];
+static uint64_t *counts[CPUS_MAX] = {boot_cpu_counts}; /* the others get theirs with their CPU */
+static struct spinlock lines_lock = SPINLOCK_INIT(LOCK_DEVICE, "irq lines");
+
+static void (*deferred_fn)(void);
+static bool deferred;
+
+void irq_deferred_set(void (*fn)(void))
+{
+	deferred_fn = fn;
+}
+
+void irq_deferred_raise(void)
+{
+	atomic_store_relaxed(&deferred, true);
+}
+
+void irq_count(unsigned irq)
+{
+	uint64_t *mine = counts[this_cpu()->id];
+	if (likely(mine))
+		mine[irq]++;
+	if (unlikely(atomic_load_relaxed(&deferred)) && atomic_exchange(&deferred, false) && deferred_fn)
+		deferred_fn();
+}
+
+void irq_dispatch(unsigned irq)
+{
+	struct irq_line *line = &lines[irq];
+	__atomic_fetch_add(&line->walks, 1, __ATOMIC_ACQUIRE);
+	struct irq_action *a = atomic_load_acquire(&line->first);
+	if (unlikely(!a)) {
+		if (++line->unhandled == UNHANDLED_MAX) {
+			irqchip_disable(irq);
+			log_warn("irq %u: %u interrupts and nobody wants them, switched off", irq, UNHANDLED_MAX);
+		}
+	}
+	for (; a; a = atomic_load_acquire(&a->next))
+		a->fn(a->arg);
+	__atomic_fetch_sub(&line->walks, 1, __ATOMIC_RELEASE);
+	irqchip_end(irq);
+	irq_count(irq);
+}
+
+int irq_register(unsigned irq, struct irq_action *a)
+{
+	if (irq >= IRQS_MAX)
+		return -EINVAL;
+	struct irq_line *line = &lines[irq];
+	irqflags_t f = spin_lock(&lines_lock);
+	struct irq_action **end = &line->first;
+	while (*end)
+		end = &(*end)->next;
+	a->next = NULL;
+	line->unhandled = 0;
+	atomic_store_release(end, a);
+	spin_unlock(&lines_lock, f);
+	int err = irqchip_enable(irq);
+	if (err)
+		irq_unregister(irq, a);
+	return err;
+}
+
+void irq_unregister(unsigned irq, struct irq_action *a)
+{
+	if (irq >= IRQS_MAX)
+		return;
+	struct irq_line *line = &lines[irq];
+	irqflags_t f = spin_lock(&lines_lock);
+	for (struct irq_action **at = &line->first; *at; at = &(*at)->next) {
+		if (*at == a) {
+			atomic_store_release(at, a->next);
+			break;
+		}
+	}
+	bool last = !line->first;
+	spin_unlock(&lines_lock, f);
+	if (last)
+		irqchip_disable(irq);
+	atomic_fence();
+	while (atomic_load_acquire(&line->walks) != 0)
+		cpu_relax();
+}
+
+uint64_t irq_count_get(unsigned irq, unsigned cpu)
+{
+	return irq < IRQS_MAX && cpu < CPUS_MAX && counts[cpu] ? READ_ONCE(counts[cpu][irq]) : 0;
+}
+
+uint64_t irq_count_total(void)
+{
+	uint64_t total = 0;
+	for (unsigned cpu = 0; cpu < CPUS_MAX; cpu++)
+		for (unsigned irq = 0; counts[cpu] && irq < IRQS_MAX; irq++)
+			total += READ_ONCE(counts[cpu][irq]);
+	return total;
+}
+
+struct table_sink {
+	struct fmt_sink sink;
+	char *buf;
+	size_t len, done;
+};
+
+static void table_put(struct fmt_sink *sink, const char *text, size_t len)
+{
+	struct table_sink *t = container_of(sink, struct table_sink, sink);
+	for (size_t i = 0; i < len; i++, t->done++)
+		if (t->done < t->len)
+			t->buf[t->done] = text[i];
+}
+
+static void table_row(struct fmt_sink *out, unsigned irq, const char *label, const char *chip)
+{
+	fmt_print(out, "%4s:", label);
+	for (unsigned cpu = 0; cpu < CPUS_MAX; cpu++)
+		if (counts[cpu])
+			fmt_print(out, " %10llu", (unsigned long long)irq_count_get(irq, cpu));
+	fmt_print(out, "   %s", chip);
+	irqflags_t f = spin_lock(&lines_lock);
+	const char *separator = "   ";
+	for (struct irq_action *a = lines[irq].first; a; a = a->next) {
+		fmt_print(out, "%s%s", separator, a->name);
+		separator = ", ";
+	}
+	spin_unlock(&lines_lock, f);
+	fmt_print(out, "\n");
+}
+
+size_t irq_table_print(char *buf, size_t len)
+{
+	struct table_sink t = {.sink = {table_put}, .buf = buf, .len = len};
+	fmt_print(&t.sink, "     ");
+	for (unsigned cpu = 0; cpu < CPUS_MAX; cpu++)
+		if (counts[cpu])
+			fmt_print(&t.sink, "       CPU%-2u", cpu);
+	fmt_print(&t.sink, "\n");
+	for (unsigned irq = 0; irq < IRQS_MAX; irq++) {
+		char label[8];
+		if (irq == IRQ_TIMER || irq == IRQ_RESCHEDULE || !lines[irq].first)
+			continue;
+		snprintf(label, sizeof(label), "%u", irq);
+		table_row(&t.sink, irq, label, irqchip_name());
+	}
+	table_row(&t.sink, IRQ_TIMER, "LOC", "Local timer interrupts");
+	table_row(&t.sink, IRQ_RESCHEDULE, "RES", "Rescheduling interrupts");
+	return t.done;
+}

@@ -1,0 +1,37 @@
+# Checking: tests, style and structure, benchmarks.
+
+.PHONY: test
+test: ## build and run every test; T="boot user/programs" picks some
+	$(Q)tools/test $(T)
+
+.PHONY: test-host test-kernel test-boot test-user
+test-host: ## unit tests of lib/ on this machine
+	$(Q)tools/test host
+test-kernel: ## the kernel's own tests in QEMU
+	$(Q)tools/test ktest ktest-clang
+test-boot: ## machines, firmwares, memory sizes, bad input
+	$(Q)tools/test boot
+test-user: ## programs, on this machine's Linux and in the guest
+	$(Q)tools/test user-host user
+
+.PHONY: bench
+bench: $(out)/ashlar $(addsuffix .cpio,$(init_programs) $(bench_programs)) $(call dep,linux-image-cloud-amd64) | build/need-run ## boot and system calls, side by side with Linux in the same QEMU
+	$(Q)tools/bench/bench --kernel $(out)/ashlar --programs $(out)/user $(BENCH)
+
+# Every C file and header that is ours.
+our_c  = $(shell git ls-files -co --exclude-standard '*.c' '*.h' 2>/dev/null)
+# What the kernel is built from, with the headers it uses.
+kernel_c = $(filter %.c,$(kernel_srcs) $(ktest_only))
+
+.PHONY: lint
+lint: | build/need-lint $(kernel_deps) ## include direction, style, headers, file sizes, cppcheck
+	$(Q)CC='$(CC)' KERNEL_FLAGS='$(kernel_cpp) -DCONFIG_KTEST=0 $(kernel_cflags)' tools/lint/lint
+
+.PHONY: format
+format: | build/need-format ## lay out all C as .clang-format says
+	$(Q)tools/lint/rewrap $(our_c) $(shell git ls-files -co --exclude-standard '*.S' 2>/dev/null)
+	$(Q)clang-format -i $(filter-out %/asm.h,$(our_c))
+
+.PHONY: compile_commands.json
+compile_commands.json: ## for clangd and other tools that read C
+	$(Q)tools/compile-commands '$(CC) $(kernel_cpp) -DCONFIG_KTEST=0 $(kernel_cflags)' $(kernel_c) >$@

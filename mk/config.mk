@@ -1,0 +1,79 @@
+# Variants, tools and flags.
+
+ARCH  ?= x86_64
+BUILD ?= release
+
+ifeq ($(origin CC),default)
+CC := $(if $(LLVM),clang,gcc)
+endif
+ifeq ($(origin LD),default)
+LD := ld
+endif
+PYTHON    ?= python3
+OBJCOPY   ?= objcopy
+NM        ?= nm
+compiler  := $(if $(findstring clang,$(notdir $(CC))),clang,gcc)
+
+ifeq ($(filter $(ARCH),x86_64),)
+$(error ARCH=$(ARCH) is not known; there is x86_64)
+endif
+ifeq ($(filter $(BUILD),release debug),)
+$(error BUILD=$(BUILD) is not known; there are release and debug)
+endif
+
+variant := $(ARCH)$(if $(filter clang,$(compiler)),-clang)$(if $(filter debug,$(BUILD)),-debug)
+out     := build/$(variant)
+deps    := build/deps
+
+# The flags below ask the compiler where its headers are, so it has to be there before any rule runs.
+ifeq ($(shell command -v $(CC)),)
+$(shell tools/need $(compiler) >&2)
+endif
+
+# Short lines by default: $(call say,CC,file) prints, $(Q) hides the command.
+Q   := $(if $(V),,@)
+say  = $(if $(V),:,printf '%-6s %s\n' '$(1)' '$(2)')
+
+# (-Wextra, but a table may leave its last fields zero.)
+warnings := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wno-missing-field-initializers
+config   := -DCONFIG_DEBUG=$(if $(filter debug,$(BUILD)),1,0)
+
+abi_includes := -isystem $(deps)/linux-libc-dev/usr/include \
+		-isystem $(deps)/linux-libc-dev/usr/include/$(ARCH)-linux-gnu
+ext_includes := $(abi_includes) -isystem $(deps)/libxen-dev/usr/include -isystem $(deps)/zlib
+compiler_includes := -isystem $(shell $(CC) -print-file-name=include 2>/dev/null)
+
+arch_flags_x86_64 := -m64 -march=x86-64 -mno-red-zone -mgeneral-regs-only -mcmodel=kernel -fcf-protection=none
+kernel_cpp := -nostdinc -I. -Iarch/$(ARCH)/include -I$(out)/gen $(compiler_includes) $(ext_includes) -DZ_SOLO $(config)
+kernel_cflags := -std=gnu17 -O2 -g $(warnings) -ffreestanding -fno-pic -fno-pie -fno-stack-protector \
+		 -fno-strict-aliasing -fno-omit-frame-pointer -fno-common -fno-delete-null-pointer-checks \
+		 -fno-asynchronous-unwind-tables $(arch_flags_$(ARCH)) $(if $(filter gcc,$(compiler)),-fno-allow-store-data-races)
+kernel_asflags := -g -fno-pic $(arch_flags_$(ARCH)) -Wa,--fatal-warnings
+kernel_ldflags := -nostdlib -static -z max-page-size=0x1000 -z noexecstack --build-id=none --fatal-warnings
+
+# What was built with other flags is built again: each object depends on this file, and the file changes with the flags.
+flags_now := $(CC) $(shell $(CC) -dumpfullversion -dumpversion 2>/dev/null) $(LD) $(kernel_cpp) $(kernel_cflags) \
+	     $(kernel_asflags) $(kernel_ldflags)
+flags_file := $(out)/flags
+ifneq ($(strip $(file <$(flags_file))),$(strip $(flags_now)))
+$(shell mkdir -p $(out))
+$(file >$(flags_file),$(strip $(flags_now)))
+endif
+
+# Programs a target needs are installed by Debian's apt when they are missing; nothing happens when all are there.
+build/need-%: tools/need
+	$(Q)tools/need $* && mkdir -p build && touch $@
+
+# Foreign parts: one stamp each, named by $(call dep,PACKAGE).  The kernel needs the first list; the others are fetched by
+# the targets that use them.
+dep          = $(1:%=$(deps)/%/.ashlar-stamp)
+kernel_deps := $(call dep,linux-libc-dev libxen-dev zlib)
+$(deps)/%/.ashlar-stamp: tools/deps.lock tools/deps | build/need-deps
+	$(Q)tools/deps fetch $*
+
+.PHONY: deps
+deps: $(kernel_deps) $(call dep,busybox-static) ## fetch and unpack what tools/deps.lock pins
+
+.PHONY: deps-update
+deps-update: | build/need-deps ## re-pin tools/deps.lock to what Debian holds today
+	$(Q)tools/deps update

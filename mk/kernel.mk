@@ -1,0 +1,89 @@
+# The kernel: every .c and .S of the floors, found by name.  No list of files to keep.
+
+floor_globs := lib/*.c arch/$(ARCH)/*.c arch/$(ARCH)/*.S sync/*.c mm/*.c sched/*.c vm/*.c \
+	       dev/*.c dev/*/*.c dev/*/*/*.c fs/*.c fs/*/*.c net/*.c net/*/*.c proc/*.c syscall/*.c core/*.c
+test_globs  := arch/$(ARCH)/test/*.c sync/test/*.c mm/test/*.c sched/test/*.c vm/test/*.c dev/test/*.c \
+	       fs/test/*.c net/test/*.c proc/test/*.c syscall/test/*.c core/test/*.c
+
+# arch/x86_64/string.S has memcpy and its relatives; offsets.c only feeds the offsets header; ktest.c is in the test image.
+not_kernel_x86_64 := lib/memops.c
+not_kernel := $(not_kernel_$(ARCH)) arch/$(ARCH)/offsets.c core/ktest.c
+
+without_tests = $(foreach f,$(1),$(if $(findstring /test/,$(f)),,$(f)))
+kernel_srcs := $(sort $(filter-out $(not_kernel),$(call without_tests,$(wildcard $(floor_globs)))))
+ktest_only  := $(sort $(wildcard $(test_globs)) $(wildcard core/ktest.c))
+# A file that asks CONFIG_KTEST is compiled twice, the others serve both images.
+ktest_twice := $(if $(kernel_srcs),$(shell grep -l CONFIG_KTEST $(kernel_srcs) 2>/dev/null))
+
+zlib_srcs := infback.c inftrees.c inffast.c zutil.c
+zlib_objs := $(zlib_srcs:%.c=$(out)/obj/zlib/%.o)
+
+to_obj      = $(patsubst %,$(out)/$(2)/%.o,$(basename $(1)))
+kernel_objs := $(call to_obj,$(kernel_srcs),obj) $(zlib_objs)
+ktest_objs  := $(call to_obj,$(filter-out $(ktest_twice),$(kernel_srcs)),obj) \
+	       $(call to_obj,$(ktest_twice) $(ktest_only),ktest) $(zlib_objs)
+
+offsets_h := $(if $(wildcard arch/$(ARCH)/offsets.c),$(out)/gen/arch/offsets.h)
+
+common_prereqs := $(flags_file) | $(kernel_deps) build/need-$(compiler)
+
+$(out)/obj/%.o: %.c $(common_prereqs)
+	@mkdir -p $(@D); $(call say,CC,$<)
+	$(Q)$(CC) $(kernel_cpp) -DCONFIG_KTEST=0 $(kernel_cflags) -MMD -MP -c $< -o $@
+
+$(out)/ktest/%.o: %.c $(common_prereqs)
+	@mkdir -p $(@D); $(call say,CC,$< (ktest))
+	$(Q)$(CC) $(kernel_cpp) -DCONFIG_KTEST=1 $(kernel_cflags) -MMD -MP -c $< -o $@
+
+$(out)/obj/%.o: %.S $(common_prereqs) $(offsets_h)
+	@mkdir -p $(@D); $(call say,AS,$<)
+	$(Q)$(CC) $(kernel_cpp) $(kernel_asflags) -MMD -MP -c $< -o $@
+
+# Foreign code: our code generation, their warnings.
+$(out)/obj/zlib/%.o: $(common_prereqs)
+	@mkdir -p $(@D); $(call say,CC,zlib/$*.c)
+	$(Q)$(CC) $(kernel_cpp) $(filter-out -W%,$(kernel_cflags)) -w -DHAVE_HIDDEN -c $(deps)/zlib/$*.c -o $@
+
+# Frame offsets are generated from C: offsets.c is compiled to assembly, in which each `->NAME value` becomes a #define.
+# (clang's own assembler would read these lines, hence -fno-integrated-as.)
+offsets_flags := $(if $(filter clang,$(compiler)),-fno-integrated-as)
+$(out)/gen/arch/offsets.h: arch/$(ARCH)/offsets.c $(common_prereqs)
+	@mkdir -p $(@D); $(call say,GEN,$@)
+	$(Q)$(CC) $(kernel_cpp) -DCONFIG_KTEST=0 $(kernel_cflags) -MMD -MP -MT $@ -MF $@.d $(offsets_flags) -S $< -o $@.s
+	$(Q)( echo '/* Generated from $<. */'; echo '#pragma once'; \
+	  sed -nE 's/^.*->([A-Za-z0-9_]+) [$$#]?(-?[0-9]+).*/#define \1 \2/p' $@.s ) >$@
+
+# Linking is done twice: the first kernel yields the addresses of its functions, the second carries them as a table
+# for backtraces.  The table lies behind all text, so that no address moves; tools/symtab --check makes sure.
+define link_rules
+$(out)/$(1).first: $(2) $(out)/gen/no-symbols.o arch/$(ARCH)/kernel.ld
+	@$$(call say,LD,$$@)
+	$$(Q)$(LD) $(kernel_ldflags) -T arch/$(ARCH)/kernel.ld -o $$@ $(2) $(out)/gen/no-symbols.o
+$(out)/gen/$(1)-symbols.S: $(out)/$(1).first tools/symtab
+	$$(Q)$(NM) -n $$< | tools/symtab >$$@
+$(out)/$(1): $(out)/gen/$(1)-symbols.o
+	@$$(call say,LD,$$@)
+	$$(Q)$(LD) $(kernel_ldflags) -T arch/$(ARCH)/kernel.ld -o $$@.tmp $(2) $(out)/gen/$(1)-symbols.o
+	$$(Q)$(NM) -n $$@.tmp | tools/symtab --check $(out)/gen/$(1)-symbols.S
+	$$(Q)mv $$@.tmp $$@
+endef
+$(eval $(call link_rules,ashlar,$(kernel_objs)))
+$(eval $(call link_rules,ashlar-ktest,$(ktest_objs)))
+
+$(out)/gen/no-symbols.S: tools/symtab
+	@mkdir -p $(@D)
+	$(Q)tools/symtab </dev/null >$@
+$(out)/gen/%.o: $(out)/gen/%.S $(flags_file)
+	$(Q)$(CC) $(kernel_asflags) -c $< -o $@
+
+.PHONY: kernel ktest
+kernel: $(out)/ashlar
+ktest: $(out)/ashlar-ktest
+
+# Compile only: everything, or the floors named, e.g. `make obj DIRS="lib sync"`.
+DIRS ?= .
+obj_wanted := $(if $(filter .,$(DIRS)),%,$(foreach d,$(DIRS),$(out)/obj/$(d:/=)/% $(out)/ktest/$(d:/=)/%))
+.PHONY: obj
+obj: $(filter $(obj_wanted),$(kernel_objs) $(filter $(out)/ktest/%,$(ktest_objs))) ## compile without linking; DIRS="lib sync" picks floors
+
+-include $(patsubst %.o,%.d,$(filter-out $(zlib_objs),$(kernel_objs) $(filter $(out)/ktest/%,$(ktest_objs)))) $(out)/gen/arch/offsets.h.d

@@ -1,0 +1,39 @@
+/*
+ * A few kernel threads that a test starts and waits for.
+ */
+#pragma once
+
+#include "core/ktest.h"
+#include "sched/thread.h"
+#include "sched/wait.h"
+
+struct crew {
+	struct wait_queue ended;
+	uint32_t running;
+	void (*fn)(struct crew *c, unsigned index);
+	uint32_t next_index;
+};
+
+static inline void crew_thread(void *arg)
+{
+	struct crew *c = arg;
+	c->fn(c, __atomic_fetch_add(&c->next_index, 1, __ATOMIC_RELAXED));
+	/* under the lock: the test may return, and c be gone, as soon as it sees 0 */
+	irqflags_t f = irq_save();
+	if (__atomic_sub_fetch(&c->running, 1, __ATOMIC_ACQ_REL) == 0)
+		wait_wake_all(&c->ended);
+	irq_restore(f);
+}
+
+static inline void crew_start(struct crew *c, unsigned count, void (*fn)(struct crew *c, unsigned index))
+{
+	*c = (struct crew){.running = count, .fn = fn};
+	wait_queue_init(&c->ended);
+	for (unsigned i = 0; i < count; i++)
+		KTEST_EQ(thread_create(crew_thread, c, "crew"), 0);
+}
+
+static inline void crew_join(struct crew *c)
+{
+	(void)WAIT_UNTIL(&c->ended, __atomic_load_n(&c->running, __ATOMIC_ACQUIRE) == 0, 0, WAIT_FOREVER);
+}

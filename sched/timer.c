@@ -1,0 +1,162 @@
+/*
+ * Timers: theory.
+ *
+ * Each CPU has a tree of its armed timers by deadline, with the first of them remembered.  The hardware alarm is
+ * one-shot; it is set for the first timer or the scheduler's tick, whichever is earlier, and only moved when something
+ * earlier comes.  A timer that is cancelled, as nearly all time-outs are, leaves the alarm where it is: an interrupt
+ * that finds nothing due costs less than programming the hardware at each cancel.
+ *
+ * A timer's function runs in the interrupt with no lock held, so it may arm timers, this one included, and wake
+ * threads.  While it runs, queue->running names it; timer_cancel() on another CPU waits until that is over.  On the
+ * same CPU it cannot be seen running, since the interrupt ends before the thread goes on.
+ *
+ * Locking: queue->lock (LOCK_TIMER) for the tree and the timers in it; timer->cpu changes only while the timer is armed
+ * nowhere or both are locked one after the other.  `alarm_ns` and the programming of the hardware belong to the CPU,
+ * with interrupts off.
+ *
+ * Rejected: a timer wheel (cheap to arm, but it needs a periodic tick or a search for the next one); a heap (cancel
+ * needs positions).
+ */
+#include "sched/timer.h"
+
+#include <arch/cpu.h>
+#include <arch/time.h>
+#include "core/panic.h"
+#include "sched/internal.h"
+#include "sync/atomic.h"
+#include "sync/spinlock.h"
+
+struct timer_queue {
+	struct spinlock lock;
+	struct rb_root timers;
+	struct timer *first;   /* leftmost, or NULL */
+	struct timer *running; /* whose function is being called */
+	uint64_t alarm_ns;     /* what the hardware is set to; UINT64_MAX: nothing. Own CPU, interrupts off */
+} aligned_to(CACHE_LINE);
+
+static struct timer_queue boot_queue = {.lock = SPINLOCK_INIT(LOCK_TIMER, "timers"), .alarm_ns = UINT64_MAX};
+static struct timer_queue *queues[CPUS_MAX] = {&boot_queue};
+
+static always_inline struct timer_queue *my_queue(void)
+{
+	return queues[this_cpu()->id];
+}
+
+void timer_init(struct timer *t, void (*fn)(struct timer *t))
+{
+	*t = (struct timer){.fn = fn};
+}
+
+void timer_alarm_by(uint64_t deadline_ns)
+{
+	struct timer_queue *q = my_queue();
+	if (deadline_ns < q->alarm_ns) {
+		q->alarm_ns = deadline_ns;
+		time_alarm_set(deadline_ns);
+	}
+}
+
+/* Lock held. */
+static void insert(struct timer_queue *q, struct timer *t)
+{
+	struct rb_node **link = &q->timers.node, *parent = NULL;
+	bool leftmost = true;
+	while (*link) {
+		parent = *link;
+		if (t->deadline_ns < RB_ENTRY(parent, struct timer, node)->deadline_ns) {
+			link = &parent->left;
+		} else {
+			link = &parent->right; /* equal ones fire in the order they were set */
+			leftmost = false;
+		}
+	}
+	rb_link(&t->node, parent, link);
+	rb_insert_fix(&q->timers, &t->node);
+	if (leftmost)
+		q->first = t;
+	t->armed = true;
+}
+
+static void remove(struct timer_queue *q, struct timer *t)
+{
+	if (q->first == t) {
+		struct rb_node *next = rb_next(&t->node);
+		q->first = next ? RB_ENTRY(next, struct timer, node) : NULL;
+	}
+	rb_erase(&q->timers, &t->node);
+	t->armed = false;
+}
+
+/* Takes t off whatever queue it is on. True if it was on one; *ran_on is the queue it last belonged to. */
+static bool disarm(struct timer *t, struct timer_queue **ran_on)
+{
+	for (;;) {
+		uint32_t cpu = atomic_load_relaxed(&t->cpu);
+		struct timer_queue *q = queues[cpu];
+		irqflags_t f = spin_lock(&q->lock);
+		if (unlikely(t->cpu != cpu)) { /* it moved meanwhile */
+			spin_unlock(&q->lock, f);
+			continue;
+		}
+		bool was = t->armed;
+		if (was)
+			remove(q, t);
+		spin_unlock(&q->lock, f);
+		*ran_on = q;
+		return was;
+	}
+}
+
+void timer_set(struct timer *t, uint64_t deadline_ns)
+{
+	struct timer_queue *old;
+	irqflags_t f = irq_save();
+	if (atomic_load_relaxed(&t->armed))
+		disarm(t, &old);
+	struct timer_queue *q = my_queue();
+	irqflags_t inner = spin_lock(&q->lock);
+	t->cpu = this_cpu()->id;
+	t->deadline_ns = deadline_ns;
+	insert(q, t);
+	bool is_first = q->first == t;
+	spin_unlock(&q->lock, inner);
+	if (is_first)
+		timer_alarm_by(deadline_ns);
+	irq_restore(f);
+}
+
+bool timer_cancel(struct timer *t)
+{
+	struct timer_queue *q;
+	bool was = disarm(t, &q);
+	while (unlikely(atomic_load_acquire(&q->running) == t))
+		cpu_relax();
+	return was;
+}
+
+void timers_run(void)
+{
+	struct timer_queue *q = my_queue();
+	uint64_t now = time_ns();
+	q->alarm_ns = UINT64_MAX; /* it went off */
+
+	irqflags_t f = spin_lock(&q->lock);
+	while (q->first && q->first->deadline_ns <= now) {
+		struct timer *t = q->first;
+		remove(q, t);
+		q->running = t;
+		spin_unlock(&q->lock, f);
+		t->fn(t);
+		atomic_store_release(&q->running, NULL);
+		f = spin_lock(&q->lock);
+	}
+	uint64_t next = q->first ? q->first->deadline_ns : UINT64_MAX;
+	spin_unlock(&q->lock, f);
+
+	next = MIN(next, sched_tick(now));
+	next = MIN(next, q->alarm_ns); /* a function may have armed one: programming twice the same is harmless */
+	if (next != UINT64_MAX) {
+		q->alarm_ns = next;
+		time_alarm_set(next);
+	}
+}

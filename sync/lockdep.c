@@ -1,0 +1,156 @@
+/*
+ * Lock checking: theory.
+ *
+ * Two threads that take two locks in opposite order hang only when they meet; a rank list makes the mistake visible
+ * each time the order is wrong, also when nobody else is there.  Every lock has a rank (lock_order.h), and a context
+ * may take a lock only if all it holds rank lower.  If everybody keeps to it no cycle of waiters can exist, since along
+ * a cycle the rank would have to rise for ever.
+ *
+ * A context is a thread, or a CPU while it serves an interrupt (irq_depth != 0): handlers are not part of the thread
+ * they interrupted, and since a spinlock keeps interrupts out, a handler never finds its own CPU's spinlocks held.
+ * Before threads exist the boot CPU has a stack of its own as well.  Each context's stack is touched by that context
+ * only, so nothing here takes a lock.
+ *
+ * Release out of order is normal (guards, hand-over-hand), so a release searches from the top.  The owner's stack knows
+ * only locks that the same context releases; a lock is never passed to another thread.
+ *
+ * Everything here goes quiet once a panic is under way: the report itself must not be stopped by a lock that the
+ * panicking code held.
+ *
+ * Rejected: learning the order at run time (a graph of classes with cycle search).  It finds undeclared orders, but a
+ * declared list is also documentation, costs a comparison per held lock, and needs no memory.
+ */
+#include "sync/lockdep.h"
+
+#include <arch/cpu.h>
+#include "core/panic.h"
+#include "lib/printf.h"
+#include "sync/lock_order.h"
+
+struct lockdep_stack *(*lockdep_current)(void);
+
+static struct lockdep_stack boot_stack;
+static struct lockdep_stack irq_stacks[CONFIG_DEBUG ? CPUS_MAX : 1];
+static bool boot_is_done;
+
+static bool lockdep_off(void)
+{
+	return !CONFIG_DEBUG || READ_ONCE(panic_in_progress);
+}
+
+/* The stack of the running context; interrupts may be on only where the answer is the thread's own. */
+static struct lockdep_stack *context_stack(void)
+{
+	if (!lockdep_current)
+		return &boot_stack;
+	struct cpu *c = this_cpu();
+	if (c->irq_depth)
+		return &irq_stacks[CONFIG_DEBUG ? c->id : 0];
+	struct lockdep_stack *s = lockdep_current();
+	return s ? s : &boot_stack;
+}
+
+static void push(struct lockdep_stack *s, const void *lock, unsigned rank, const char *name, bool sleeping,
+		 const void *where)
+{
+	if ((int)s->depth >= LOCKDEP_DEPTH)
+		panic("lockdep: more than %d locks held while taking %s", LOCKDEP_DEPTH, name);
+	s->held[s->depth++] = (struct lockdep_held){.lock = lock,
+						    .name = name,
+						    .where = where,
+						    .rank = (uint8_t)rank,
+						    .sleeping = sleeping};
+}
+
+static void check_order(const struct lockdep_stack *s, const void *lock, unsigned rank, const char *name,
+			const void *where)
+{
+	for (unsigned i = s->depth; i-- > 0;) {
+		const struct lockdep_held *h = &s->held[i];
+		if (h->lock == lock)
+			panic("lockdep: %s taken again at %p by its holder (first at %p)", name, where, h->where);
+		if (h->rank >= rank)
+			panic("lockdep: %s (rank %u) taken at %p under %s (rank %u, taken at %p)", name, rank, where,
+			      h->name, h->rank, h->where);
+	}
+}
+
+void lockdep_acquire(const void *lock, unsigned rank, const char *name, bool sleeping)
+{
+	if (lockdep_off())
+		return;
+	const void *where = __builtin_return_address(0);
+	struct lockdep_stack *s = context_stack();
+	if (rank == LOCK_NONE || !name)
+		panic("lockdep: lock %p taken at %p was never initialised", lock, where);
+	check_order(s, lock, rank, name, where);
+	push(s, lock, rank, name, sleeping, where);
+}
+
+void lockdep_acquire_tried(const void *lock, unsigned rank, const char *name, bool sleeping)
+{
+	if (lockdep_off())
+		return;
+	push(context_stack(), lock, rank, name, sleeping, __builtin_return_address(0));
+}
+
+void lockdep_release(const void *lock)
+{
+	if (lockdep_off())
+		return;
+	struct lockdep_stack *s = context_stack();
+	for (unsigned i = s->depth; i-- > 0;) {
+		if (s->held[i].lock != lock)
+			continue;
+		for (unsigned j = i + 1; j < s->depth; j++)
+			s->held[j - 1] = s->held[j];
+		s->depth--;
+		return;
+	}
+	panic("lockdep: lock %p released at %p but not held", lock, __builtin_return_address(0));
+}
+
+bool lockdep_holds(const void *lock)
+{
+	if (lockdep_off())
+		return true;
+	const struct lockdep_stack *s = context_stack();
+	for (unsigned i = 0; i < s->depth; i++)
+		if (s->held[i].lock == lock)
+			return true;
+	return false;
+}
+
+void lockdep_boot_done(void)
+{
+	boot_is_done = true;
+}
+
+void lockdep_may_sleep(void)
+{
+	if (lockdep_off())
+		return;
+	const void *where = __builtin_return_address(0);
+	if (lockdep_current && this_cpu()->irq_depth)
+		panic("lockdep: sleep in an interrupt handler at %p", where);
+	const struct lockdep_stack *s = context_stack();
+	for (unsigned i = 0; i < s->depth; i++)
+		if (!s->held[i].sleeping)
+			panic("lockdep: sleep at %p under spinlock %s (taken at %p)", where, s->held[i].name,
+			      s->held[i].where);
+	if (boot_is_done && !irq_enabled())
+		panic("lockdep: sleep at %p with interrupts off", where);
+}
+
+void lockdep_print(const struct lockdep_stack *s, void (*out)(const char *line))
+{
+	if (!CONFIG_DEBUG)
+		return;
+	for (int i = 0; i < MIN((int)s->depth, LOCKDEP_DEPTH); i++) {
+		const struct lockdep_held *h = &s->held[i];
+		char line[96];
+		snprintf(line, sizeof line, "  holds %s (%p, rank %u) taken at %p", h->name, h->lock, h->rank,
+			 h->where);
+		out(line);
+	}
+}

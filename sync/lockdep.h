@@ -1,0 +1,44 @@
+/*
+ * Lock checking for debug builds: rank, recursion, and "may I sleep here".
+ *
+ * Each thread (and each CPU while in an interrupt) keeps a short stack of the locks it holds.  An acquisition whose
+ * rank is not above all held ones, a release of what is not held, or a sleep with a spinlock held panics with both
+ * names and where they were taken.
+ */
+#pragma once
+
+#include "lib/types.h"
+
+/* Release builds keep no record: the stack in each thread is empty. */
+#define LOCKDEP_DEPTH (CONFIG_DEBUG ? 24 : 0)
+
+struct lockdep_held {
+	const void *lock;
+	const char *name;
+	const void *where; /* return address of the acquisition */
+	uint8_t rank;
+	bool sleeping;
+};
+
+/* Embedded in struct thread. */
+struct lockdep_stack {
+	struct lockdep_held held[LOCKDEP_DEPTH];
+	unsigned depth;
+};
+
+/* Upper floor gives the current thread's stack (NULL before threads exist). */
+extern struct lockdep_stack *(*lockdep_current)(void);
+
+void lockdep_acquire(const void *lock, unsigned rank, const char *name, bool sleeping);
+void lockdep_release(const void *lock);
+/* Records a lock got by a try-lock: it cannot deadlock by itself, so its rank is not compared with those already held.
+ * */
+void lockdep_acquire_tried(const void *lock, unsigned rank, const char *name, bool sleeping);
+/* Panics unless the caller may sleep here: thread context, no spinlock and, once the system is up, interrupts on. */
+void lockdep_may_sleep(void);
+/* The boot is over: from here on also "interrupts are on" is demanded of who sleeps. */
+void lockdep_boot_done(void);
+/* Whether the running context holds the lock. Release builds answer true, so that it may stand in an assertion. */
+bool lockdep_holds(const void *lock);
+/* For the panic report and the monitor. */
+void lockdep_print(const struct lockdep_stack *s, void (*out)(const char *line));

@@ -1,0 +1,139 @@
+/*
+ * Unmapping.
+ *
+ * A page may be reused only when no processor can reach it through a stale translation.  So entries are emptied first,
+ * translations flushed next, and pages put last; a gather collects pages and addresses on the stack to make one flush
+ * serve many pages.  All this happens under the address space's table_lock, in portions of one table (2 MiB), between
+ * which others may run.
+ *
+ * A translation needs flushing only where the address space is active: loading a root forgets everything of the one
+ * before (SDM 3A 4.10.4; no process-context identifiers are used).  A kernel thread runs on whatever root it finds, so
+ * "active" means loaded, not "running". With one processor running that is this one; further processors will be told
+ * from aspace_flush_page and gather_finish, nowhere else.
+ */
+#include "vm/gather.h"
+
+static bool active_here(const struct aspace *as)
+{
+	return mmu_active_root().v == as->root.v;
+}
+
+void aspace_flush_page(struct aspace *as, uint64_t va)
+{
+	if (active_here(as))
+		mmu_flush_page_local(vaddr(va));
+}
+
+void gather_finish(struct gather *g)
+{
+	if (g->flushes && active_here(g->as)) {
+		if (g->flush_all)
+			mmu_flush_all_local();
+		else
+			for (unsigned i = 0; i < g->flushes; i++)
+				mmu_flush_page_local(vaddr(g->va[i]));
+	}
+	if (g->anon || g->file)
+		resident_add(g->as, -g->anon, -g->file);
+	for (unsigned i = 0; i < g->pages; i++)
+		page_put(g->page[i]);
+	gather_init(g, g->as);
+}
+
+void gather_take(struct gather *g, pte_t *e, uint64_t va)
+{
+	pte_t old = entry_read(e);
+
+	entry_write(e, pte_none());
+	if (pte_present(old))
+		gather_flush(g, va);
+	if (entry_is_zero(old))
+		return;
+	if (entry_is_anon(old))
+		g->anon++;
+	else
+		g->file++;
+	g->page[g->pages++] = entry_page(old);
+	if (g->pages == GATHER_PAGES)
+		gather_finish(g);
+}
+
+bool zap_range(struct aspace *as, uint64_t start, uint64_t end)
+{
+	vaddr_t va = vaddr(start);
+	bool any = false;
+
+	while (va.v < end) {
+		struct gather g;
+		unsigned count;
+
+		gather_init(&g, as);
+		SPIN_GUARD(&as->table_lock);
+		pte_t *e = pgtable_run(as->root, &va, vaddr(end), &count);
+
+		if (!e)
+			break;
+		any = true;
+		for (unsigned i = 0; i < count; i++)
+			if (!entry_empty(e[i]))
+				gather_take(&g, &e[i], va.v + i * (uint64_t)PAGE_SIZE);
+		gather_finish(&g);
+		va.v += count * (uint64_t)PAGE_SIZE;
+	}
+	return any;
+}
+
+void zap_object_pages(struct aspace *as, uint64_t start, uint64_t end)
+{
+	vaddr_t va = vaddr(start);
+
+	while (va.v < end) {
+		struct gather g;
+		unsigned count;
+
+		gather_init(&g, as);
+		SPIN_GUARD(&as->table_lock);
+		pte_t *e = pgtable_run(as->root, &va, vaddr(end), &count);
+
+		if (!e)
+			break;
+		for (unsigned i = 0; i < count; i++)
+			if (!entry_empty(e[i]) && !entry_is_anon(e[i]))
+				gather_take(&g, &e[i], va.v + i * (uint64_t)PAGE_SIZE);
+		gather_finish(&g);
+		va.v += count * (uint64_t)PAGE_SIZE;
+	}
+}
+
+void zap_dead(struct aspace *as)
+{
+	vaddr_t va = vaddr(0);
+	int64_t anon = 0, file = 0;
+	unsigned count;
+
+	while (va.v < USER_VA_END) {
+		/* Truncation may still come by through an object's tree, so the lock is needed. */
+		SPIN_GUARD(&as->table_lock);
+		pte_t *e = pgtable_run(as->root, &va, vaddr(USER_VA_END), &count);
+
+		if (!e)
+			break;
+		for (unsigned i = 0; i < count; i++) {
+			pte_t old = entry_read(&e[i]);
+
+			if (entry_empty(old))
+				continue;
+			entry_write(&e[i], pte_none());
+			if (entry_is_zero(old))
+				continue;
+			if (entry_is_anon(old))
+				anon++;
+			else
+				file++;
+			page_put(entry_page(old));
+		}
+		va.v += count * (uint64_t)PAGE_SIZE;
+	}
+	SPIN_GUARD(&as->table_lock);
+	resident_add(as, -anon, -file);
+}
