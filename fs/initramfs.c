@@ -30,12 +30,12 @@ struct link_entry {
 
 struct unpack {
 	struct cpio_parser parser;
+	const struct actor *who;
 	struct file *file; /* being written; NULL: none */
 	uint64_t pos;
 	const struct cpio_entry *entry;
 	struct link_entry *links[LINK_BUCKETS];
 	uint64_t files_bytes;
-	const char *failed_what; /* what the file system refused; NULL: nothing */
 	bool compressed;
 };
 
@@ -82,7 +82,7 @@ static int links_forget(void *ctx)
 }
 
 /* Owner and time of what was just made at `path`. */
-static int set_attributes(const struct cpio_entry *e, const struct path *path)
+static int set_attributes(const struct unpack *u, const struct cpio_entry *e, const struct path *path)
 {
 	struct attr_change c = {
 		.valid = ATTR_MTIME | ATTR_ATIME,
@@ -99,35 +99,35 @@ static int set_attributes(const struct cpio_entry *e, const struct path *path)
 		c.valid |= ATTR_MODE;
 		c.mode = e->mode & 07777;
 	}
-	return vfs_setattr(&kernel_actor, path, &c);
+	return vfs_setattr(u->who, path, &c);
 }
 
-static int set_attributes_at(const struct cpio_entry *e)
+static int set_attributes_at(const struct unpack *u, const struct cpio_entry *e)
 {
 	struct path p;
-	int err = vfs_lookup(&kernel_actor, NULL, e->name, 0, &p);
+	int err = vfs_lookup(u->who, NULL, e->name, 0, &p);
 
 	if (err)
 		return err;
-	err = set_attributes(e, &p);
+	err = set_attributes(u, e, &p);
 	path_put(&p);
 	return err;
 }
 
 /* Removes what is in the way, unless both are directories. */
-static int make_way(const struct cpio_entry *e)
+static int make_way(const struct unpack *u, const struct cpio_entry *e)
 {
 	struct path p;
 	bool is_dir;
-	int err = vfs_lookup(&kernel_actor, NULL, e->name, 0, &p);
+	int err = vfs_lookup(u->who, NULL, e->name, 0, &p);
 
 	if (err)
 		return err == -ENOENT ? 0 : err;
 	is_dir = S_ISDIR(p.dentry->inode->mode);
 	path_put(&p);
 	if (is_dir)
-		return S_ISDIR(e->mode) ? 0 : vfs_rmdir(&kernel_actor, NULL, e->name);
-	return vfs_unlink(&kernel_actor, NULL, e->name);
+		return S_ISDIR(e->mode) ? 0 : vfs_rmdir(u->who, NULL, e->name);
+	return vfs_unlink(u->who, NULL, e->name);
 }
 
 static int begin_file(struct unpack *u, const struct cpio_entry *e)
@@ -139,9 +139,9 @@ static int begin_file(struct unpack *u, const struct cpio_entry *e)
 	if (first && str_equal(first, e->name))
 		first = NULL;
 	if (first) {
-		err = make_way(e);
+		err = make_way(u, e);
 		if (!err)
-			err = vfs_link(&kernel_actor, NULL, first, NULL, e->name, 0);
+			err = vfs_link(u->who, NULL, first, NULL, e->name, 0);
 		if (err || !e->size_bytes)
 			return err;
 	} else {
@@ -153,32 +153,32 @@ static int begin_file(struct unpack *u, const struct cpio_entry *e)
 		}
 	}
 	u->pos = 0;
-	err = vfs_open(&kernel_actor, NULL, e->name, flags, e->mode & 07777, 0, &u->file);
+	err = vfs_open(u->who, NULL, e->name, flags, e->mode & 07777, 0, &u->file);
 	if (err == -EEXIST) { /* replaces an earlier entry of the same name */
-		err = make_way(e);
+		err = make_way(u, e);
 		if (!err)
-			err = vfs_open(&kernel_actor, NULL, e->name, flags, e->mode & 07777, 0, &u->file);
+			err = vfs_open(u->who, NULL, e->name, flags, e->mode & 07777, 0, &u->file);
 	}
 	return err;
 }
 
-static int begin_other(const struct cpio_entry *e)
+static int begin_other(const struct unpack *u, const struct cpio_entry *e)
 {
 	int err;
 
 	for (int tries = 0;; tries++) {
 		switch (e->mode & S_IFMT) {
 		case S_IFDIR:
-			err = vfs_mkdir(&kernel_actor, NULL, e->name, e->mode & 07777);
+			err = vfs_mkdir(u->who, NULL, e->name, e->mode & 07777);
 			break;
 		case S_IFLNK:
-			err = vfs_symlink(&kernel_actor, e->link_target ? e->link_target : "", NULL, e->name);
+			err = vfs_symlink(u->who, e->link_target ? e->link_target : "", NULL, e->name);
 			break;
 		case S_IFCHR:
 		case S_IFBLK:
 		case S_IFIFO:
 		case S_IFSOCK:
-			err = vfs_mknod(&kernel_actor, NULL, e->name, e->mode,
+			err = vfs_mknod(u->who, NULL, e->name, e->mode,
 				(uint64_t)e->rdev_major << 32 | e->rdev_minor);
 			break;
 		default:
@@ -188,7 +188,7 @@ static int begin_other(const struct cpio_entry *e)
 			return err;
 		if (tries)
 			return S_ISDIR(e->mode) ? 0 : err;
-		err = make_way(e);
+		err = make_way(u, e);
 		if (err)
 			return err;
 	}
@@ -204,9 +204,9 @@ static int unpack_begin(void *ctx, const struct cpio_entry *e)
 	if (S_ISREG(e->mode)) {
 		err = begin_file(u, e);
 	} else {
-		err = begin_other(e);
+		err = begin_other(u, e);
 		if (!err)
-			err = set_attributes_at(e);
+			err = set_attributes_at(u, e);
 	}
 	/* As on Linux an entry that cannot be made (its directory is missing) is passed over, but not in silence. */
 	if (err && err != -ENOMEM) {
@@ -242,7 +242,7 @@ static int unpack_end(void *ctx)
 	int err = 0;
 
 	if (u->file) {
-		err = set_attributes(u->entry, &u->file->path);
+		err = set_attributes(u, u->entry, &u->file->path);
 		file_put(u->file);
 		u->file = NULL;
 	}
@@ -265,32 +265,49 @@ static int inflated(void *ctx, const void *data, size_t len)
 	return cpio_push(&u->parser, data, len);
 }
 
-static cold void report(const struct unpack *u, int err, uint64_t offset, uint64_t len, const char *gzip_error)
+static const char *other_compression(const uint8_t *p, size_t len)
+{
+	if (len >= 4 && p[0] == 0x28 && p[1] == 0xb5 && p[2] == 0x2f && p[3] == 0xfd)
+		return "zstd";
+	if (len >= 6 && p[0] == 0xfd && p[1] == '7' && p[2] == 'z')
+		return "xz";
+	if (len >= 3 && p[0] == 'B' && p[1] == 'Z' && p[2] == 'h')
+		return "bzip2";
+	if (len >= 4 && p[0] == 0x02 && p[1] == 0x21 && p[2] == 0x4c && p[3] == 0x18)
+		return "lz4";
+	return NULL;
+}
+
+static cold void report_memory(const struct unpack *u, uint64_t offset, const uint8_t *src, uint64_t len)
+{
+	/* What the files will take in all: a gzip member ends with its inflated size (RFC 1952 2.3.1). */
+	uint64_t total = u->compressed && len >= 4 ? MAX((uint64_t)load_le32(src + len - 4), u->files_bytes) : len;
+	uint64_t missing = total - MIN(total, u->files_bytes);
+	struct page_stats s;
+
+	page_stats_get(&s);
+	log_err("initramfs: out of memory at byte %lu of %lu, in \"%s\", with %lu MiB of RAM; about %lu MiB would do: give the machine more "
+		"(qemu -m) or make the archive smaller", (unsigned long)offset, (unsigned long)len, u->parser.name_buf,
+		(unsigned long)(s.total * PAGE_SIZE / MIB), (unsigned long)((s.total * PAGE_SIZE + missing + missing / 8) / MIB + 2));
+}
+
+/* offset: how far into src the good part goes. */
+static cold void report(const struct unpack *u, int err, uint64_t offset, const uint8_t *src, uint64_t len, const char *gzip_error)
 {
 	const struct cpio_parser *c = &u->parser;
+	const char *kind = offset < len ? other_compression(src + offset, len - offset) : NULL;
 
-	if (err == -ENOMEM) {
-		struct page_stats s;
-
-		page_stats_get(&s);
-		/* the archive, its files as far as they got, and as much again for what was still to come of the archive's share */
-		uint64_t left = len > offset ? len - offset : 0;
-		uint64_t grow = u->compressed && offset ? left * MAX(u->files_bytes / offset, (uint64_t)1) : left;
-
-		log_err("initramfs: out of memory in \"%s\" at byte %lu of %lu, %lu MiB of RAM; about %lu MiB would do: give the machine more "
-			"memory (qemu -m) or make the archive smaller", c->name_buf, (unsigned long)offset, (unsigned long)len,
-			(unsigned long)(s.total * PAGE_SIZE / MIB), (unsigned long)((s.total * PAGE_SIZE + grow) / MIB + 4));
-		return;
-	}
-	if (gzip_error) {
-		log_err("initramfs: gzip data at byte %lu of %lu: %s; the archive is damaged or was cut short: make it again and check it "
+	if (err == -ENOMEM)
+		report_memory(u, u->compressed ? offset : c->offset, src, len);
+	else if (gzip_error)
+		log_err("initramfs: gzip data from byte %lu of %lu on: %s; the archive is damaged or was cut short: make it again and check it "
 			"with `gzip -t`", (unsigned long)offset, (unsigned long)len, gzip_error);
-		return;
-	}
-	if (c->error)
+	else if (c->error)
 		log_err("initramfs: %s at byte %lu of the %s archive%s%s%s; make it again with `cpio -o -H newc`", c->error,
-			(unsigned long)c->error_offset, u->compressed ? "uncompressed" : "cpio", c->name_buf[0] ? ", entry \"" : "",
+			(unsigned long)c->error_offset, u->compressed ? "inflated" : "cpio", c->name_buf[0] ? ", entry \"" : "",
 			c->name_buf, c->name_buf[0] ? "\"" : "");
+	else if (kind)
+		log_err("initramfs: %s compression (at byte %lu) is not supported; pack it with gzip or not at all", kind, (unsigned long)offset);
 	else
 		log_err("initramfs: byte %lu of %lu is the start of neither a newc cpio nor a gzip archive; pass one of these with -initrd "
 			"(`cpio -o -H newc`, optionally through gzip)", (unsigned long)offset, (unsigned long)len);
@@ -310,87 +327,89 @@ static int push_gzip(struct unpack *u, const uint8_t *src, size_t len, size_t *u
 	return err;
 }
 
-static const char *other_compression(const uint8_t *p, size_t len)
+/* Gives back the initrd's pages the parser has passed. */
+static void release_passed(paddr_t base, uint64_t at, uint64_t *released)
 {
-	if (len >= 4 && p[0] == 0x28 && p[1] == 0xb5 && p[2] == 0x2f && p[3] == 0xfd)
-		return "zstd";
-	if (len >= 6 && p[0] == 0xfd && p[1] == '7' && p[2] == 'z')
-		return "xz";
-	if (len >= 3 && p[0] == 'B' && p[1] == 'Z' && p[2] == 'h')
-		return "bzip2";
-	if (len >= 4 && p[0] == 0x02 && p[1] == 0x21 && p[2] == 0x4c && p[3] == 0x18)
-		return "lz4";
-	return NULL;
-}
+	uint64_t whole = ALIGN_DOWN(base.v + at, PAGE_SIZE);
 
-/* Everything from src on. *at: how far it came. released: how much of it was given back already. */
-static int unpack_all(struct unpack *u, paddr_t base, const uint8_t *src, uint64_t len, uint64_t *at, uint64_t *released,
-	const char **gzip_error)
-{
-	int err = 0;
-
-	while (*at < len && !err) {
-		const uint8_t *p = src + *at;
-		uint64_t left = len - *at;
-		size_t used;
-
-		if (cpio_at_boundary(&u->parser) && gzip_probe(p, left)) {
-			err = push_gzip(u, p, left, &used, gzip_error);
-		} else {
-			size_t piece = MIN(left, PIECE_BYTES);
-
-			err = cpio_push_some(&u->parser, p, piece, &used);
-			if (!err && used == 0 && !gzip_probe(p, left)) {
-				const char *kind = other_compression(p, left);
-
-				if (kind)
-					log_err("initramfs: %s compression is not supported; use gzip or none", kind);
-				return -EINVAL;
-			}
-		}
-		if (err)
-			break;
-		*at += used;
-		uint64_t whole = ALIGN_DOWN(base.v + *at, PAGE_SIZE);
-
-		if (whole > base.v + *released) {
-			page_release_range(paddr(base.v + *released), whole - (base.v + *released));
-			*released = whole - base.v;
-		}
+	if (whole > base.v + *released) {
+		page_release_range(paddr(base.v + *released), whole - (base.v + *released));
+		*released = whole - base.v;
 	}
-	return err ? err : cpio_finish(&u->parser);
 }
 
-int initramfs_unpack(paddr_t base, uint64_t len_bytes)
+/* One piece of src, of which `left` bytes are there: a gzip member or some of a plain archive. */
+static int unpack_piece(struct unpack *u, const uint8_t *src, uint64_t left, size_t *used, const char **gzip_error)
 {
-	const char *gzip_error = NULL;
-	uint64_t at = 0, released = 0;
-	struct unpack *u;
 	int err;
 
-	if (!len_bytes)
-		return -ENOENT;
-	u = kzalloc(sizeof(*u));
-	if (!u) {
-		page_release_range(base, len_bytes);
-		log_err("initramfs: out of memory before the first byte; give the machine more memory (qemu -m)");
-		return -ENOMEM;
+	if (cpio_at_boundary(&u->parser) && gzip_probe(src, left))
+		return push_gzip(u, src, left, used, gzip_error);
+	err = cpio_push_some(&u->parser, src, MIN(left, PIECE_BYTES), used);
+	if (err || *used || gzip_probe(src, left))
+		return err;
+	return -EINVAL;
+}
+
+/* base: the physical address of src if its pages are to be given back, else 0. */
+static int unpack_all(struct unpack *u, const uint8_t *src, uint64_t len, paddr_t base, uint64_t *released)
+{
+	const char *gzip_error = NULL;
+	uint64_t at = 0;
+	size_t used;
+	int err = 0;
+
+	while (at < len) {
+		err = unpack_piece(u, src + at, len - at, &used, &gzip_error);
+		if (err)
+			break;
+		at += used;
+		if (base.v)
+			release_passed(base, at, released);
 	}
-	cpio_init(&u->parser, &unpack_ops, u);
-	err = unpack_all(u, base, paddr_to_ptr(base), len_bytes, &at, &released, &gzip_error);
+	if (!err)
+		err = cpio_finish(&u->parser);
 	if (!err && u->parser.entries == 0) {
 		u->parser.error = "no entry in it";
 		err = -EINVAL;
 	}
 	if (err)
-		report(u, err, at, len_bytes, gzip_error);
-	else
-		log_debug("initramfs: %lu entries, %lu KiB of files from %lu KiB%s", (unsigned long)u->parser.entries,
-			(unsigned long)(u->files_bytes / KIB), (unsigned long)(len_bytes / KIB), u->compressed ? " (gzip)" : "");
+		report(u, err, at, src, len, gzip_error);
+	return err;
+}
+
+static int unpack(const struct actor *who, const void *src, uint64_t len, paddr_t base, uint64_t *released)
+{
+	struct unpack *u = kzalloc(sizeof(*u));
+	int err;
+
+	if (!u) {
+		log_err("initramfs: out of memory before the first byte; give the machine more memory (qemu -m)");
+		return -ENOMEM;
+	}
+	u->who = who;
+	cpio_init(&u->parser, &unpack_ops, u);
+	err = unpack_all(u, src, len, base, released);
 	if (u->file)
 		file_put(u->file);
 	links_forget(u);
 	kfree(u);
+	return err;
+}
+
+int initramfs_unpack_bytes(const struct actor *who, const void *src, uint64_t len_bytes)
+{
+	return unpack(who, src, len_bytes, paddr(0), NULL);
+}
+
+int initramfs_unpack(paddr_t base, uint64_t len_bytes)
+{
+	uint64_t released = 0;
+	int err;
+
+	if (!len_bytes)
+		return -ENOENT;
+	err = unpack(&kernel_actor, paddr_to_ptr(base), len_bytes, base, &released);
 	page_release_range(paddr(base.v + released), len_bytes - released);
 	return err;
 }

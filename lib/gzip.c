@@ -61,7 +61,7 @@ static voidpf arena_alloc(voidpf opaque, uInt items, uInt size)
 	return mem;
 }
 
-static void arena_free(voidpf opaque unused, voidpf mem unused)
+static void arena_free(voidpf opaque maybe_unused, voidpf mem maybe_unused)
 {
 }
 

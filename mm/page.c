@@ -11,13 +11,13 @@
  *
  * The per-CPU cache is a chain through link.next, LIFO so that a page just freed, still in the CPU's caches, is used
  * first.  It is touched by its CPU only, with interrupts off: no lock, no atomic operation.  An empty one is refilled
- * and an overfull one relieved in chains of CACHE_BATCH, so the zone's lock is taken once for many pages.
+ * and an overfull one relieved in chains, so the zone's lock is taken once for many pages.
  *
  * refs is atomic and counts the users of the block a head stands for.  A put by the only user needs no atomic
  * operation: nobody else can take a new reference without having one.
  *
  * Failure: NULL, at once.  Nothing here sleeps or reclaims; watermarks are in zone.c.  The pages in a CPU's cache were
- * taken above the watermark of the request that fetched them and may serve a lesser one: at most CACHE_HIGH pages a
+ * taken above the watermark of the request that fetched them and may serve a lesser one: at most cache_high pages a
  * CPU, which the watermarks allow for.
  */
 #include "mm/page.h"
@@ -42,6 +42,8 @@ struct page_cache {
 } aligned_to(CACHE_LINE);
 
 static struct page_cache page_caches[CPUS_MAX];
+/* Refills fetch cache_batch pages; above cache_high half of them go back. Exit frees hundreds at once and fork wants
+ * them again, so there is room for them. */
 static uint32_t cache_high = 16, cache_batch = 8;
 
 static always_inline struct page_cache *my_cache(void)
@@ -52,7 +54,7 @@ static always_inline struct page_cache *my_cache(void)
 void page_cache_set_size(uint64_t managed_pages)
 {
 	cache_batch = (uint32_t)MAX(MIN(managed_pages / 512, 64ull), 8ull);
-	cache_high = 2 * cache_batch;
+	cache_high = (uint32_t)MAX(MIN(managed_pages / 64, 512ull), 16ull);
 }
 
 bool alloc_fail_now_slow(void)
@@ -180,7 +182,7 @@ static noinline void large_free(struct page *p)
 
 static noinline void put_relieve(struct page_cache *c, irqflags_t f)
 {
-	cache_relieve(c, cache_batch);
+	cache_relieve(c, cache_high / 2);
 	irq_restore(f);
 }
 

@@ -206,16 +206,16 @@ void zone_prepare(struct zone *z, uint64_t first, uint64_t end)
 {
 	BUG_ON(first < z->first_frame || end > z->first_frame + z->frame_count);
 	while (first < end) {
-		struct page *p = entry(z, first);
-		p->state = PAGE_RESERVED;
-		p->flags = 0;
-		first += 1ull << first_order(first, end);
+		unsigned order = first_order(first, end);
+		if (order < PAGE_ORDERS - 1) /* the largest blocks have no buddy that could ask */
+			entry(z, first)->state = PAGE_RESERVED;
+		first += 1ull << order;
 	}
 }
 
 void zone_seed(struct zone *z, uint64_t first, uint64_t end)
 {
-	zone_prepare(z, first, end);
+	BUG_ON(first < z->first_frame || end > z->first_frame + z->frame_count);
 	irqflags_t f = spin_lock(&z->lock);
 	z->managed_pages += end > first ? end - first : 0;
 	while (first < end) {

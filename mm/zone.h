@@ -28,8 +28,8 @@ struct zone {
 void zone_init(struct zone *z, struct page *table, uint64_t first_frame, uint64_t frame_count);
 /* Makes the entries valid that freeing next to the not yet seeded frames [first, end) may look at. */
 void zone_prepare(struct zone *z, uint64_t first, uint64_t end);
-/* Gives frames [first, end) to the zone. None may be in it already; what lies within one largest block outside must be
- * sealed, prepared or seeded before. */
+/* Gives frames [first, end) to the zone. None may be in it already; they, and what lies within one largest block
+ * outside, must be sealed, prepared or seeded before. */
 void zone_seed(struct zone *z, uint64_t first, uint64_t end);
 /* Marks the entries of frames [first, end), clamped to the table, as PAGE_RESERVED. */
 void zone_seal(struct zone *z, uint64_t first, uint64_t end);

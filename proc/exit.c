@@ -103,18 +103,21 @@ static struct process *find_reaper_locked(struct process *p)
 	return process_init_process;
 }
 
+/* T held. */
+static void hang_up_orphans_locked(struct process_group *g, const struct process *except)
+{
+	if (!group_has_stopped_locked(g) || !group_is_orphaned_locked(g, except))
+		return;
+	(void)signal_group_locked(g, SIGHUP);
+	(void)signal_group_locked(g, SIGCONT);
+}
+
 /* T held. Zombies nobody waits for any more go to `dead`. */
 static void hand_on_children_locked(struct process *p, struct list *dead)
 {
 	struct process *reaper = find_reaper_locked(p), *c;
 
 	LIST_FOR_EACH_SAFE(c, &p->children, sibling) {
-		/* A group that p's being there kept from being orphaned: its stopped members would sleep for ever (POSIX, _exit). */
-		if (c->group != p->group && c->group->session == p->group->session && group_is_orphaned_locked(c->group, p) &&
-		    group_has_stopped_locked(c->group)) {
-			(void)signal_group_locked(c->group, SIGHUP);
-			(void)signal_group_locked(c->group, SIGCONT);
-		}
 		list_remove(&c->sibling);
 		c->parent = reaper;
 		c->parent_pid = reaper->pid;
@@ -122,6 +125,9 @@ static void hand_on_children_locked(struct process *p, struct list *dead)
 			list_push_front(&reaper->children, &c->sibling);
 		else
 			list_push_back(&reaper->children, &c->sibling);
+		/* A group that p's being there kept from being orphaned: its stopped members would sleep for ever (POSIX, _exit). */
+		if (c->group != p->group && c->group->session == p->group->session)
+			hang_up_orphans_locked(c->group, NULL);
 		if (c->parent_death_signal)
 			(void)!signal_send_process(c, c->parent_death_signal, NULL);
 		c->exit_signal = SIGCHLD;
@@ -138,11 +144,8 @@ static void become_zombie_locked(struct process *p)
 {
 	struct process_group *g = p->group;
 
-	if (p->parent && p->parent->group != g && p->parent->group->session == g->session && group_is_orphaned_locked(g, p) &&
-	    group_has_stopped_locked(g)) {
-		(void)signal_group_locked(g, SIGHUP);
-		(void)signal_group_locked(g, SIGCONT);
-	}
+	if (p->parent && p->parent->group != g && p->parent->group->session == g->session)
+		hang_up_orphans_locked(g, p);
 	p->zombie = true;
 	if (p->parent) {
 		list_remove(&p->sibling);

@@ -42,7 +42,7 @@ static inline struct mutex *mutex_guard_take(struct mutex *m)
 #define MUTEX_GUARD_NAME(line) MUTEX_GUARD_NAME2(line)
 #define MUTEX_GUARD(m)                           \
 	struct mutex *MUTEX_GUARD_NAME(__LINE__) \
-	unused cleanup_with(mutex_guard_release) = mutex_guard_take(m)
+	maybe_unused cleanup_with(mutex_guard_release) = mutex_guard_take(m)
 
 struct rwlock {
 	int32_t state; /* >0 readers, -1 writer */

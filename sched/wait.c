@@ -113,7 +113,7 @@ void wait_end(struct wait_queue *q, struct waiter *w, int err)
 		w->on_queue = false;
 	}
 	spin_unlock(&q->lock, f);
-	w->thread->state = THREAD_RUNNABLE;
+	thread_current()->state = THREAD_RUNNABLE;
 	if (err && was_woken && w->exclusive)
 		wait_wake(q, 1);
 }

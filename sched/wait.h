@@ -80,8 +80,7 @@ void waiter_remove(struct wait_queue *q, struct waiter *w);
 #define WAIT_UNTIL(q, cond, flags, deadline_ns)                                           \
 	({                                                                                \
 		int wait_err_ = 0;                                                        \
-		struct waiter wait_w_;                                                    \
-		wait_w_.on_queue = false;                                                 \
+		struct waiter wait_w_ = {.on_queue = false};                              \
 		for (;;) {                                                                \
 			if (cond) {                                                       \
 				if (wait_w_.on_queue)                                     \

@@ -96,6 +96,6 @@ static always_inline void spin_guard_release(struct spin_guard *g)
 
 #define SPIN_GUARD_NAME2(line) spin_guard_##line
 #define SPIN_GUARD_NAME(line) SPIN_GUARD_NAME2(line)
-#define SPIN_GUARD(lock_)                                                \
-	struct spin_guard SPIN_GUARD_NAME(__LINE__) unused cleanup_with( \
+#define SPIN_GUARD(lock_)                                                      \
+	struct spin_guard SPIN_GUARD_NAME(__LINE__) maybe_unused cleanup_with( \
 		spin_guard_release) = {.lock = (lock_), .flags = spin_lock(lock_)}

@@ -202,7 +202,7 @@ int aspace_sync(struct aspace *as, uint64_t addr, uint64_t len, int flags)
 	rwlock_read_unlock(&as->lock);
 	if ((err && err != -ENOMEM) || !(flags & MS_SYNC))
 		return err;
-	while (sync_next(as, &at, end, &err))
+	while (at < end && sync_next(as, &at, end, &err))
 		;
 	return err;
 }

@@ -37,7 +37,7 @@ struct rsdp {
 	uint32_t length;
 	uint64_t xsdt;
 	uint8_t extended_checksum, reserved[3];
-} packed;
+} packed_struct;
 #define RSDP_V1_BYTES 20
 _Static_assert(sizeof(struct rsdp) == 36, "ACPI 6.4 table 5.3");
 

@@ -15,7 +15,7 @@ struct acpi_header {
 	uint8_t revision, checksum;
 	char oem_id[6], oem_table_id[8];
 	uint32_t oem_revision, creator_id, creator_revision;
-} packed;
+} packed_struct;
 _Static_assert(sizeof(struct acpi_header) == 36, "ACPI 6.4 table 5.4");
 
 enum acpi_space { ACPI_SPACE_MEMORY = 0, ACPI_SPACE_IO = 1 };
@@ -24,14 +24,14 @@ enum acpi_space { ACPI_SPACE_MEMORY = 0, ACPI_SPACE_IO = 1 };
 struct acpi_gas {
 	uint8_t space, bit_width, bit_offset, access_size;
 	uint64_t address;
-} packed;
+} packed_struct;
 _Static_assert(sizeof(struct acpi_gas) == 12, "ACPI 6.4 table 5.1");
 
 struct acpi_madt {
 	struct acpi_header header;
 	uint32_t lapic_address, flags;
 	uint8_t entries[];
-} packed;
+} packed_struct;
 
 enum acpi_madt_type {
 	MADT_LAPIC = 0,
@@ -43,7 +43,7 @@ enum acpi_madt_type {
 struct acpi_madt_ioapic {
 	uint8_t type, length, id, reserved;
 	uint32_t address, gsi_base;
-} packed;
+} packed_struct;
 _Static_assert(sizeof(struct acpi_madt_ioapic) == 12, "ACPI 6.4 §5.2.12.3");
 
 struct acpi_madt_override {
@@ -51,14 +51,14 @@ struct acpi_madt_override {
 	uint32_t gsi;
 	/* Polarity in bits 0-1, trigger mode in bits 2-3: 0 as the bus has it, 1 high/edge, 3 low/level. */
 	uint16_t flags;
-} packed;
+} packed_struct;
 _Static_assert(sizeof(struct acpi_madt_override) == 10, "ACPI 6.4 §5.2.12.5");
 
 struct acpi_madt_lapic_address {
 	uint8_t type, length;
 	uint16_t reserved;
 	uint64_t address;
-} packed;
+} packed_struct;
 
 /* What arch wants of the FADT, copied out once so that a power-off in a panic depends on no table. */
 struct acpi_fadt_view {

@@ -16,7 +16,7 @@
 struct table_register {
 	uint16_t limit;
 	uint64_t base;
-} packed;
+} packed_struct;
 
 void gdt_load(struct arch_cpu *c, struct ist_top *const ist[IST_COUNT])
 {

@@ -53,7 +53,7 @@ void idt_load(void)
 	struct {
 		uint16_t limit;
 		uint64_t base;
-	} packed idtr = {sizeof(idt) - 1, (uint64_t)idt};
+	} packed_struct idtr = {sizeof(idt) - 1, (uint64_t)idt};
 
 	__asm__ volatile("lidt %0" : : "m"(idtr));
 }

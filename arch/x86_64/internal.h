@@ -21,7 +21,7 @@ struct tss {
 	uint64_t reserved2;
 	uint16_t reserved3;
 	uint16_t iomap_base;
-} packed;
+} packed_struct;
 _Static_assert(sizeof(struct tss) == 104, "SDM 3A figure 7-11");
 
 /*

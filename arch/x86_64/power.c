@@ -147,7 +147,7 @@ static noreturn void triple_fault(void)
 	static const struct {
 		uint16_t limit;
 		uint64_t base;
-	} packed no_idt = {0, 0};
+	} packed_struct no_idt = {0, 0};
 	__asm__ volatile("lidt %0" : : "m"(no_idt));
 	__asm__ volatile("int3");
 	cpu_stop();

@@ -32,7 +32,7 @@
 #include "core/log.h"
 #include "lib/printf.h"
 
-#define WINDOW_NS 200000ull
+#define WINDOW_NS 100000ull
 #define WINDOW_FINAL_NS 800000ull /* where no second look is possible */
 #define SAMPLE_LOOKS 20000	  /* bound for one sample; the RTC steps every 122 µs */
 #define SAMPLE_STEPS 3

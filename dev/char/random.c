@@ -89,10 +89,18 @@ void random_event(void)
 	WRITE_ONCE(*e, (*e << 7 | *e >> 57) ^ cpu_cycles());
 }
 
+/* p is 8-byte aligned and len a multiple of 8. Volatile, or the compiler drops stores to what is dead afterwards. */
+static void wipe(void *p, size_t len)
+{
+	volatile uint64_t *w = p;
+	for (size_t i = 0; i < len / sizeof(*w); i++)
+		w[i] = 0;
+}
+
 void random_bytes(void *buf, size_t len)
 {
 	static const uint32_t nonce[3] = {'k', 'e', 'y'};
-	uint8_t block[CHACHA20_BLOCK_BYTES];
+	uint8_t block[CHACHA20_BLOCK_BYTES] aligned_to(8);
 	irqflags_t f = spin_lock(&pool_lock);
 	if (unlikely(until_reseed == 0))
 		seed_locked();
@@ -109,7 +117,7 @@ void random_bytes(void *buf, size_t len)
 	if (len <= CHACHA20_BLOCK_BYTES - KEY_BYTES) {
 		memcpy(buf, block + KEY_BYTES, len);
 	} else {
-		uint32_t key[CHACHA20_KEY_WORDS];
+		uint32_t key[CHACHA20_KEY_WORDS] aligned_to(8);
 		uint8_t *to = buf;
 		memcpy(key, block + KEY_BYTES, KEY_BYTES);
 		for (uint32_t counter = 0; len > 0; counter++) {
@@ -123,11 +131,9 @@ void random_bytes(void *buf, size_t len)
 			to += n;
 			len -= n;
 		}
-		memset(key, 0, sizeof(key));
-		__asm__ volatile("" : : "r"(key) : "memory"); /* or the compiler drops the wiping */
+		wipe(key, sizeof(key));
 	}
-	memset(block, 0, sizeof(block));
-	__asm__ volatile("" : : "r"(block) : "memory");
+	wipe(block, sizeof(block));
 }
 
 uint64_t random_u64(void)

@@ -31,7 +31,8 @@ KTEST(mm, uio_kernel_buffer)
 KTEST(mm, uio_crosses_segments)
 {
 	char a[3], b[1], c[8];
-	struct uio_segment segs[] = {{(uintptr_t)a, 3}, {0, 0}, {(uintptr_t)b, 1}, {0, 0}, {(uintptr_t)c, 8}};
+	struct uio_segment segs[] = {{0, 0}, {(uintptr_t)a, 3}, {0, 0}, {0, 0}, {(uintptr_t)b, 1},
+				     {0, 0}, {(uintptr_t)c, 8}};
 	struct uio u;
 	uio_init_segments(&u, segs, ARRAY_SIZE(segs));
 	u.kernel = true;

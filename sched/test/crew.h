@@ -37,3 +37,15 @@ static inline void crew_join(struct crew *c)
 {
 	(void)WAIT_UNTIL(&c->ended, __atomic_load_n(&c->running, __ATOMIC_ACQUIRE) == 0, 0, WAIT_FOREVER);
 }
+
+/* How many sleep on it. */
+static inline unsigned queue_length(struct wait_queue *q)
+{
+	unsigned n = 0;
+	struct waiter *w;
+	irqflags_t f = spin_lock(&q->lock);
+	LIST_FOR_EACH(w, &q->waiters, node)
+		n++;
+	spin_unlock(&q->lock, f);
+	return n;
+}

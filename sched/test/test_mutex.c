@@ -41,12 +41,14 @@ KTEST(sched, mutex_excludes)
 	KTEST_TRUE(mutex.owner == NULL);
 }
 
-static uint32_t order[8], order_count, arrived;
+static uint32_t order[8], order_count, arrival[8];
+
+static struct thread *taker[8];
 
 static void take_once(struct crew *c, unsigned me)
 {
 	(void)c;
-	__atomic_fetch_add(&arrived, 1, __ATOMIC_RELAXED);
+	taker[me] = thread_current();
 	mutex_lock(&mutex);
 	order[order_count++] = me;
 	mutex_unlock(&mutex);
@@ -61,20 +63,28 @@ KTEST(sched, mutex_serves_the_longest_waiter)
 {
 	struct crew c;
 	mutex_init(&mutex, LOCK_PIPE, "test");
-	order_count = arrived = 0;
+	order_count = 0;
 	mutex_lock(&mutex);
 	crew_start(&c, 8, take_once);
-	while (READ_ONCE(arrived) < 8)
+	while (queue_length(&mutex.waiters) < 8)
 		nap();
-	nap();
+	unsigned n = 0;
+	struct waiter *w;
+	LIST_FOR_EACH(w, &mutex.waiters.waiters, node) /* nobody comes or goes while we hold the mutex */
+		for (unsigned i = 0; i < 8; i++)
+			if (taker[i] == w->thread)
+				arrival[n++] = i;
 	KTEST_EQ(order_count, 0);
 	mutex_unlock(&mutex);
 	mutex_lock(&mutex); /* behind all of them */
 	KTEST_EQ(order_count, 8);
 	mutex_unlock(&mutex);
 	crew_join(&c);
-	for (unsigned i = 0; i < 8; i++)
-		KTEST_EQ(order[i], i);
+	bool once[8] = {false};
+	for (unsigned i = 0; i < 8; i++) {
+		KTEST_TRUE(order[i] == arrival[i] && !once[order[i]]);
+		once[order[i]] = true;
+	}
 }
 
 KTEST(sched, mutex_trylock)
@@ -108,9 +118,8 @@ KTEST(sched, mutex_killable_gives_up)
 	victim = NULL;
 	mutex_lock(&mutex);
 	crew_start(&c, 1, be_killed_waiting);
-	while (!READ_ONCE(victim))
+	while (queue_length(&mutex.waiters) < 1)
 		nap();
-	nap();
 	thread_set_work(victim, WORK_KILL);
 	crew_join(&c);
 	KTEST_EQ(victim_err, -ERESTARTSYS);
@@ -175,6 +184,8 @@ static void writer_then_readers(struct crew *c, unsigned me)
 		writer_done = late_readers == 0;
 		rwlock_write_unlock(&rw);
 	} else {
+		while (!READ_ONCE(rw.writers_waiting)) /* the writer queues first: the readers must line up behind it */
+			nap();
 		rwlock_read_lock(&rw);
 		__atomic_fetch_add(&late_readers, 1, __ATOMIC_RELAXED);
 		rwlock_read_unlock(&rw);
@@ -187,9 +198,9 @@ KTEST(sched, rwlock_writer_is_not_starved)
 	rwlock_init(&rw, LOCK_PIPE, "test");
 	writer_done = late_readers = 0;
 	rwlock_read_lock(&rw);
-	crew_start(&c, 4, writer_then_readers); /* the writer queues first: the readers must line up behind it */
-	nap();
-	nap();
+	crew_start(&c, 4, writer_then_readers);
+	while (queue_length(&rw.waiters) < 4)
+		nap();
 	KTEST_EQ(late_readers, 0);
 	rwlock_read_unlock(&rw);
 	crew_join(&c);
@@ -201,6 +212,8 @@ static void be_killed_writing(struct crew *c, unsigned me)
 {
 	(void)c;
 	if (me) {
+		while (!READ_ONCE(rw.writers_waiting))
+			nap();
 		rwlock_read_lock(&rw);
 		late_readers++;
 		rwlock_read_unlock(&rw);
@@ -219,9 +232,8 @@ KTEST(sched, rwlock_killed_writer_lets_readers_on)
 	late_readers = 0;
 	rwlock_read_lock(&rw);
 	crew_start(&c, 3, be_killed_writing);
-	while (!READ_ONCE(victim))
+	while (queue_length(&rw.waiters) < 3)
 		nap();
-	nap();
 	KTEST_EQ(late_readers, 0);
 	thread_set_work(victim, WORK_KILL);
 	crew_join(&c); /* with the read lock still held: the readers must get in */

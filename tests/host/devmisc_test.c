@@ -7,7 +7,7 @@
 int devmisc_tests(void);
 
 /* RFC 8439 §2.3.2 */
-static void test_chacha20(void **state unused)
+static void test_chacha20(void **state maybe_unused)
 {
 	static const uint8_t expected[64] = {0x10, 0xf1, 0xe7, 0xe4, 0xd1, 0x3b, 0x59, 0x15, 0x50, 0x0f, 0xdd,
 					     0x1f, 0xa3, 0x20, 0x71, 0xc4, 0xc7, 0xd1, 0xf4, 0xc7, 0x33, 0xc0,
@@ -27,7 +27,7 @@ static void test_chacha20(void **state unused)
 
 #define FIND(bytes) acpi_aml_find_s5((const uint8_t *)(bytes), sizeof(bytes) - 1, &a, &b)
 
-static void test_s5(void **state unused)
+static void test_s5(void **state maybe_unused)
 {
 	unsigned a = 99, b = 99;
 	assert_true(FIND("xx\x08_S5_\x12\x06\x04\x0a\x05\x0a\x07\x00\x00"));

@@ -50,13 +50,13 @@ static void change(uint32_t lflag_on, uint32_t lflag_off, uint32_t iflag_on, uin
 	ntty_set_termios(&tty, &t);
 }
 
-static int fresh(void **state unused)
+static int fresh(void **state maybe_unused)
 {
 	ntty_init(&tty);
 	return 0;
 }
 
-static void test_line(void **state unused)
+static void test_line(void **state maybe_unused)
 {
 	type("hel");
 	assert_false(ntty_readable(&tty, 1));
@@ -75,7 +75,7 @@ static void test_line(void **state unused)
 	expect_read(100, "b\n", true);
 }
 
-static void test_erase(void **state unused)
+static void test_erase(void **state maybe_unused)
 {
 	type("abc\x7f\x7f");
 	assert_string_equal(echoed(), "abc\b \b\b \b");
@@ -88,7 +88,7 @@ static void test_erase(void **state unused)
 	assert_string_equal(echoed(), "^\b^C\b \b\b \b");
 }
 
-static void test_erase_word_and_line(void **state unused)
+static void test_erase_word_and_line(void **state maybe_unused)
 {
 	type("one two  three\x17");
 	assert_string_equal(echoed(), "one two  three\b \b\b \b\b \b\b \b\b \b");
@@ -104,7 +104,7 @@ static void test_erase_word_and_line(void **state unused)
 	expect_read(100, "\n", true);
 }
 
-static void test_erase_tab(void **state unused)
+static void test_erase_tab(void **state maybe_unused)
 {
 	type("ab\t\x7f");
 	assert_string_equal(echoed(), "ab\t\b\b\b\b\b\b");
@@ -119,7 +119,7 @@ static void test_erase_tab(void **state unused)
 	assert_string_equal(echoed(), "a\t\b\b\b\b");
 }
 
-static void test_erase_utf8(void **state unused)
+static void test_erase_utf8(void **state maybe_unused)
 {
 	change(0, 0, IUTF8, 0);
 	type("a\xc3\xa4\xe2\x82\xac");
@@ -133,7 +133,7 @@ static void test_erase_utf8(void **state unused)
 	expect_read(100, "\xc3\n", true);
 }
 
-static void test_erase_print(void **state unused)
+static void test_erase_print(void **state maybe_unused)
 {
 	change(ECHOPRT, 0, 0, 0);
 	type("abc\x7f\x7f");
@@ -145,7 +145,7 @@ static void test_erase_print(void **state unused)
 	assert_string_equal(echoed(), "^?");
 }
 
-static void test_end_of_file(void **state unused)
+static void test_end_of_file(void **state maybe_unused)
 {
 	type("\x04");
 	assert_true(ntty_readable(&tty, 1));
@@ -167,7 +167,7 @@ static void test_end_of_file(void **state unused)
 	assert_memory_equal(bytes, "\0x\n", 3);
 }
 
-static void test_line_ends(void **state unused)
+static void test_line_ends(void **state maybe_unused)
 {
 	struct termios2 t = tty.termios;
 	t.c_cc[VEOL] = ';';
@@ -179,7 +179,7 @@ static void test_line_ends(void **state unused)
 	expect_read(100, "c\n", true);
 }
 
-static void test_literal(void **state unused)
+static void test_literal(void **state maybe_unused)
 {
 	type("\x16\x03\x16\x16\x16\x7f\x16\n\n");
 	assert_int_equal(tty.effects & NTTY_SIGNALS, 0);
@@ -187,13 +187,13 @@ static void test_literal(void **state unused)
 	expect_read(100, "\x03\x16\x7f\n\n", true);
 }
 
-static void test_reprint(void **state unused)
+static void test_reprint(void **state maybe_unused)
 {
 	type("ab\x01\x12");
 	assert_string_equal(echoed(), "ab^A^R\r\nab^A");
 }
 
-static void test_carriage_returns(void **state unused)
+static void test_carriage_returns(void **state maybe_unused)
 {
 	change(0, 0, IGNCR, 0);
 	type("a\rb\n");
@@ -209,7 +209,7 @@ static void test_carriage_returns(void **state unused)
 	expect_read(100, "az\n", true);
 }
 
-static void test_signals(void **state unused)
+static void test_signals(void **state maybe_unused)
 {
 	type("abc\x03");
 	assert_int_equal(tty.effects & (NTTY_SIGNALS | NTTY_FLUSH_OUTPUT), NTTY_SIGINT | NTTY_FLUSH_OUTPUT);
@@ -228,7 +228,7 @@ static void test_signals(void **state unused)
 	expect_read(100, "\x03\n", true);
 }
 
-static void test_flow(void **state unused)
+static void test_flow(void **state maybe_unused)
 {
 	type("\x13");
 	assert_true(tty.stopped);
@@ -250,7 +250,7 @@ static void test_flow(void **state unused)
 	expect_read(100, "y\x13\n", true);
 }
 
-static void test_raw(void **state unused)
+static void test_raw(void **state maybe_unused)
 {
 	change(0, ICANON | ECHO | ISIG | IEXTEN, 0, ICRNL | IXON);
 	type("a\r\x03\x7f\x04");
@@ -261,7 +261,7 @@ static void test_raw(void **state unused)
 	expect_read(100, "\x03\x7f\x04", false);
 }
 
-static void test_mode_switch(void **state unused)
+static void test_mode_switch(void **state maybe_unused)
 {
 	type("abc");
 	change(0, ICANON, 0, 0);
@@ -274,7 +274,7 @@ static void test_mode_switch(void **state unused)
 	expect_read(100, "\n", true);
 }
 
-static void test_full(void **state unused)
+static void test_full(void **state maybe_unused)
 {
 	change(0, 0, 0, IMAXBEL);
 	for (unsigned i = 0; i < NTTY_BUFFER + 100; i++)
@@ -311,7 +311,7 @@ static void output_flags(uint32_t flags)
 	ntty_set_termios(&tty, &t);
 }
 
-static void test_output(void **state unused)
+static void test_output(void **state maybe_unused)
 {
 	expect_output("a\nb\n", "a\r\nb\r\n");
 	output_flags(OPOST | XTABS);
@@ -334,7 +334,7 @@ static void test_output(void **state unused)
 }
 
 /* Nothing typed may ever lead outside the buffers or break the order tail <= canon <= head. */
-static void test_random_input(void **state unused)
+static void test_random_input(void **state maybe_unused)
 {
 	test_random_seed(42);
 	for (unsigned round = 0; round < 200; round++) {

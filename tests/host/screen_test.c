@@ -50,13 +50,13 @@ static const char *reply(void)
 	return text;
 }
 
-static int fresh(void **state unused)
+static int fresh(void **state maybe_unused)
 {
 	screen_init(&screen);
 	return 0;
 }
 
-static void test_text(void **state unused)
+static void test_text(void **state maybe_unused)
 {
 	show("hello\r\nworld\b!");
 	assert_string_equal(row_text(0), "hello");
@@ -67,7 +67,7 @@ static void test_text(void **state unused)
 	assert_int_equal(attribute(0, 0), 0x07);
 }
 
-static void test_wrap(void **state unused)
+static void test_wrap(void **state maybe_unused)
 {
 	for (unsigned i = 0; i < 80; i++)
 		show("a");
@@ -83,7 +83,7 @@ static void test_wrap(void **state unused)
 	expect_cursor(2, 79);
 }
 
-static void test_scroll(void **state unused)
+static void test_scroll(void **state maybe_unused)
 {
 	for (unsigned i = 0; i < 30; i++) {
 		char line[16];
@@ -109,7 +109,7 @@ static void test_scroll(void **state unused)
 	assert_string_equal(row_text(1), "8");
 }
 
-static void test_moves(void **state unused)
+static void test_moves(void **state maybe_unused)
 {
 	show("\x1b[10;20H");
 	expect_cursor(9, 19);
@@ -133,7 +133,7 @@ static void test_moves(void **state unused)
 	expect_cursor(0, 8);
 }
 
-static void test_erase(void **state unused)
+static void test_erase(void **state maybe_unused)
 {
 	show("0123456789\x1b[5G\x1b[K");
 	assert_string_equal(row_text(0), "0123");
@@ -156,7 +156,7 @@ static void test_erase(void **state unused)
 	assert_string_equal(row_text(0), "yx");
 }
 
-static void test_colours(void **state unused)
+static void test_colours(void **state maybe_unused)
 {
 	show("\x1b[31mr\x1b[1;44mb\x1b[7mv\x1b[0mn\x1b[97;101mw\x1b[m\x1b[38;5;9mp\x1b[38;2;0;0;100mq\x1b[39ms");
 	assert_int_equal(attribute(0, 0), 0x04);
@@ -171,7 +171,7 @@ static void test_colours(void **state unused)
 	assert_int_equal(attribute(10, 10), 0x27);
 }
 
-static void test_replies(void **state unused)
+static void test_replies(void **state maybe_unused)
 {
 	show("\x1b[5;7H\x1b[6n");
 	assert_string_equal(reply(), "\x1b[5;7R");
@@ -186,7 +186,7 @@ static void test_replies(void **state unused)
 	assert_true(screen.application_cursor);
 }
 
-static void test_strings_and_unknown(void **state unused)
+static void test_strings_and_unknown(void **state maybe_unused)
 {
 	show("\x1b]0;title\x07"
 	     "a\x1b]2;t\x1b\\b\x1bP+q544e\x1b\\c\x1b]P1aabbccd\x1b(0e\x1b[1;2;3y\x1b[ qf\x1b]Rg\x1b[12\x18h");
@@ -197,7 +197,7 @@ static void test_strings_and_unknown(void **state unused)
 	assert_string_equal(row_text(0), "abcdefghz");
 }
 
-static void test_characters(void **state unused)
+static void test_characters(void **state maybe_unused)
 {
 	show("\xc3\xa4\xe2\x94\x80\xe4\xb8\xad\xff");
 	assert_int_equal(screen.cells[0] & 0xff, 0x84);
@@ -212,7 +212,7 @@ static void test_characters(void **state unused)
 	assert_int_equal(screen.dirty_last, 6);
 }
 
-static void test_random_output(void **state unused)
+static void test_random_output(void **state maybe_unused)
 {
 	static const char *const pieces[] = {"\x1b[", "\x1b", ";", "?",	 "m",  "H", "r",  "L", "M", "P",
 					     "@",     "J",    "K", "99", "25", "b", "\n", "S", "T"};
@@ -245,7 +245,7 @@ static const char *keys(const char *codes, size_t n, bool application)
 }
 #define KEYS(codes) keys(codes, sizeof(codes) - 1, false)
 
-static void test_keyboard(void **state unused)
+static void test_keyboard(void **state maybe_unused)
 {
 	keyboard_init(&keyboard, &keymap_us);
 	assert_string_equal(KEYS("\x1e\x9e\x30\xb0"), "ab");
@@ -270,7 +270,7 @@ static void test_keyboard(void **state unused)
 	assert_null(keymap_find("xx"));
 }
 
-static void test_keyboard_random(void **state unused)
+static void test_keyboard_random(void **state maybe_unused)
 {
 	test_random_seed(11);
 	for (unsigned i = 0; i < 300000; i++) {

@@ -58,16 +58,20 @@ static uint64_t now_ns(void)
 
 static void row_getppid(unsigned n)
 {
+	pid_t parent = getppid();
+
 	while (n--)
-		syscall(SYS_getppid);
+		must(syscall(SYS_getppid) == parent, "getppid");
 }
 
 static void row_read_zero(unsigned n)
 {
 	char byte;
 
-	while (n--)
-		must(read(zero_fd, &byte, 1) == 1, "read");
+	while (n--) {
+		byte = 1;
+		must(read(zero_fd, &byte, 1) == 1 && byte == 0, "read");
+	}
 }
 
 static void row_open_close(unsigned n)
@@ -76,7 +80,7 @@ static void row_open_close(unsigned n)
 		int fd = open("/dev/zero", O_RDONLY);
 
 		must(fd >= 0, "open");
-		close(fd);
+		must(close(fd) == 0, "close");
 	}
 }
 
@@ -85,7 +89,7 @@ static void row_stat(unsigned n)
 	struct stat st;
 
 	while (n--)
-		must(stat("/dev/zero", &st) == 0, "stat");
+		must(stat("/dev/zero", &st) == 0 && st.st_rdev == makedev(1, 5), "stat");
 }
 
 static void row_mmap_munmap(unsigned n)
@@ -94,7 +98,7 @@ static void row_mmap_munmap(unsigned n)
 		void *p = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 		must(p != MAP_FAILED, "mmap");
-		munmap(p, PAGE);
+		must(munmap(p, PAGE) == 0, "munmap");
 	}
 }
 
@@ -106,9 +110,12 @@ static void row_page_fault(unsigned n)
 	must(arena != MAP_FAILED, "mmap");
 	/* One fault a page, not a huge page for all. */
 	madvise(arena, len, MADV_NOHUGEPAGE);
-	for (size_t at = 0; at < len; at += PAGE)
+	for (size_t at = 0; at < len; at += PAGE) {
+		/* The write comes first: a read would fault in the zero page, and the write then a second time. */
 		arena[at] = 1;
-	munmap(arena, len);
+		must(arena[at + PAGE / 2] == 0, "fresh page");
+	}
+	must(munmap(arena, len) == 0, "munmap");
 }
 
 static void row_fork_exit_wait(unsigned n)
@@ -119,7 +126,9 @@ static void row_fork_exit_wait(unsigned n)
 		must(child >= 0, "fork");
 		if (child == 0)
 			_exit(0);
-		must(waitpid(child, NULL, 0) == child, "waitpid");
+		int status;
+
+		must(waitpid(child, &status, 0) == child && status == 0, "waitpid");
 	}
 }
 
@@ -177,7 +186,7 @@ static void row_signal(unsigned n)
 
 	must(sigaction(SIGUSR1, &action, NULL) == 0, "sigaction");
 	while (n--)
-		kill(me, SIGUSR1);
+		must(kill(me, SIGUSR1) == 0, "kill");
 	must((unsigned)signals == wanted, "signal count");
 }
 

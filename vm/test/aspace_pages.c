@@ -307,6 +307,22 @@ KTEST(vm, mincore_and_lock)
 	aspace_put(as);
 }
 
+/* The end of the range lies inside an area. */
+KTEST(vm, sync_part_of_an_area)
+{
+	struct vm_object *o;
+	struct aspace *as;
+
+	KTEST_EQ(vm_object_create(8 * PAGE_SIZE, &o), 0);
+	KTEST_EQ(aspace_create(&as), 0);
+	map(as, AT, 8, RW | AREA_SHARED, o);
+	KTEST_EQ(aspace_sync(as, AT + PAGE_SIZE, 2 * PAGE_SIZE, MS_SYNC), 0);
+	KTEST_EQ(aspace_sync(as, AT + 7 * PAGE_SIZE, 2 * PAGE_SIZE, MS_SYNC), -ENOMEM);
+	KTEST_EQ(aspace_sync(as, AT, PAGE_SIZE, MS_SYNC | MS_ASYNC), -EINVAL);
+	aspace_put(as);
+	vm_object_put(o);
+}
+
 /* ---- the n-th allocation fails ---- */
 
 static int scenario(void)

@@ -1,0 +1,813 @@
+/* Signals: sending, handlers, masks, restarting, waiting, stopping (man 7 signal). */
+#include "user/test/test.h"
+
+#include <poll.h>
+#include <setjmp.h>
+#include <sys/resource.h>
+#include <sys/time.h>
+#include <ucontext.h>
+
+static volatile sig_atomic_t got, depth, deepest;
+static siginfo_t last_info;
+
+static void count(int signo)
+{
+	(void)signo;
+	got++;
+}
+
+static void record(int signo, siginfo_t *info, void *context)
+{
+	(void)signo;
+	(void)context;
+	last_info = *info;
+	got++;
+}
+
+static void install(int signo, void (*handler)(int), int flags)
+{
+	struct sigaction act = {.sa_handler = handler, .sa_flags = flags};
+
+	CHECK_EQ(sigaction(signo, &act, NULL), 0);
+}
+
+static void install_info(int signo, void (*handler)(int, siginfo_t *, void *), int flags)
+{
+	struct sigaction act = {.sa_sigaction = handler, .sa_flags = flags | SA_SIGINFO};
+
+	CHECK_EQ(sigaction(signo, &act, NULL), 0);
+}
+
+static void block(int how, int signo)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, signo);
+	CHECK_EQ(sigprocmask(how, &set, NULL), 0);
+}
+
+TEST(handler_runs)
+{
+	install(SIGUSR1, count, 0);
+	CHECK_EQ(raise(SIGUSR1), 0);
+	CHECK_EQ(got, 1);
+	CHECK_EQ(kill(getpid(), SIGUSR1), 0);
+	CHECK_EQ(got, 2);
+}
+
+TEST(sigaction_returns_the_old)
+{
+	struct sigaction act = {.sa_handler = count, .sa_flags = SA_RESTART}, old;
+
+	sigaddset(&act.sa_mask, SIGHUP);
+	CHECK_EQ(sigaction(SIGUSR1, &act, NULL), 0);
+	CHECK_EQ(sigaction(SIGUSR1, NULL, &old), 0);
+	CHECK(old.sa_handler == count);
+	CHECK(old.sa_flags & SA_RESTART);
+	CHECK_EQ(sigismember(&old.sa_mask, SIGHUP), 1);
+	CHECK_EQ(sigismember(&old.sa_mask, SIGINT), 0);
+}
+
+TEST(bad_arguments)
+{
+	struct sigaction act = {.sa_handler = count};
+
+	CHECK_ERR(sigaction(SIGKILL, &act, NULL), EINVAL);
+	CHECK_ERR(sigaction(SIGSTOP, &act, NULL), EINVAL);
+	CHECK_ERR(sigaction(65, &act, NULL), EINVAL);
+	CHECK_ERR(kill(getpid(), 65), EINVAL);
+	CHECK_ERR(kill(0x3ffffff, SIGTERM), ESRCH);
+	CHECK_EQ(kill(getpid(), 0), 0);
+	CHECK_ERR(syscall(SYS_rt_sigprocmask, 7, &act, NULL, 8), EINVAL);
+	CHECK_ERR(syscall(SYS_rt_sigprocmask, SIG_BLOCK, NULL, NULL, 4), EINVAL);
+	CHECK_ERR(syscall(SYS_tgkill, getpid(), getpid() + 1, SIGTERM), ESRCH);
+	CHECK_ERR(syscall(SYS_tgkill, getpid(), 0, SIGTERM), EINVAL);
+}
+
+TEST(kill_and_stop_cannot_be_blocked)
+{
+	sigset_t all, now;
+
+	sigfillset(&all);
+	CHECK_EQ(sigprocmask(SIG_SETMASK, &all, NULL), 0);
+	CHECK_EQ(sigprocmask(SIG_SETMASK, NULL, &now), 0);
+	CHECK_EQ(sigismember(&now, SIGTERM), 1);
+	CHECK_EQ(sigismember(&now, SIGKILL), 0);
+	CHECK_EQ(sigismember(&now, SIGSTOP), 0);
+}
+
+TEST(blocked_stays_pending)
+{
+	sigset_t pending;
+
+	install(SIGUSR1, count, 0);
+	block(SIG_BLOCK, SIGUSR1);
+	raise(SIGUSR1);
+	raise(SIGUSR1);
+	CHECK_EQ(got, 0);
+	CHECK_EQ(sigpending(&pending), 0);
+	CHECK_EQ(sigismember(&pending, SIGUSR1), 1);
+	CHECK_EQ(sigismember(&pending, SIGUSR2), 0);
+	block(SIG_UNBLOCK, SIGUSR1);
+	CHECK_EQ(got, 1); /* standard signals do not queue */
+}
+
+TEST(ignoring_drops_pending)
+{
+	install(SIGUSR1, count, 0);
+	block(SIG_BLOCK, SIGUSR1);
+	raise(SIGUSR1);
+	signal(SIGUSR1, SIG_IGN);
+	install(SIGUSR1, count, 0);
+	block(SIG_UNBLOCK, SIGUSR1);
+	CHECK_EQ(got, 0);
+}
+
+TEST(realtime_signals_queue_in_order)
+{
+	union sigval value;
+	int rt = SIGRTMIN + 3;
+	siginfo_t info;
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, rt);
+	sigaddset(&set, rt + 1);
+	CHECK_EQ(sigprocmask(SIG_BLOCK, &set, NULL), 0);
+	value.sival_int = 100;
+	CHECK_EQ(sigqueue(getpid(), rt + 1, value), 0);
+	for (int i = 0; i < 5; i++) {
+		value.sival_int = i;
+		CHECK_EQ(sigqueue(getpid(), rt, value), 0);
+	}
+	/* The lowest number first, each in the order sent. */
+	for (int i = 0; i < 5; i++) {
+		CHECK_EQ(sigwaitinfo(&set, &info), rt);
+		CHECK_EQ(info.si_value.sival_int, i);
+		CHECK_EQ(info.si_code, SI_QUEUE);
+		CHECK_EQ(info.si_pid, getpid());
+	}
+	CHECK_EQ(sigwaitinfo(&set, &info), rt + 1);
+	CHECK_EQ(info.si_value.sival_int, 100);
+}
+
+TEST(queue_limit)
+{
+	struct rlimit limit = {5, 5};
+	union sigval value = {0};
+	int sent = 0;
+
+	if (geteuid() == 0)
+		CHECK_EQ(setuid(54321), 0); /* the limit counts per user */
+	CHECK_EQ(setrlimit(RLIMIT_SIGPENDING, &limit), 0);
+	block(SIG_BLOCK, SIGRTMIN + 3);
+	while (sent < 20 && sigqueue(getpid(), SIGRTMIN + 3, value) == 0)
+		sent++;
+	int err = errno;
+	CHECK_EQ(err, EAGAIN);
+	CHECK(sent <= 5);
+}
+
+TEST(info_of_kill)
+{
+	install_info(SIGUSR1, record, 0);
+	kill(getpid(), SIGUSR1);
+	CHECK_EQ(last_info.si_signo, SIGUSR1);
+	CHECK_EQ(last_info.si_code, SI_USER);
+	CHECK_EQ(last_info.si_pid, getpid());
+	CHECK_EQ(last_info.si_uid, getuid());
+	syscall(SYS_tgkill, getpid(), getpid(), SIGUSR1);
+	CHECK_EQ(last_info.si_code, SI_TKILL);
+	CHECK_EQ(got, 2);
+}
+
+TEST(info_of_child)
+{
+	install_info(SIGCHLD, record, 0);
+	block(SIG_BLOCK, SIGCHLD);
+	pid_t pid = test_fork();
+	if (pid == 0)
+		_exit(17);
+	sigset_t none;
+	sigemptyset(&none);
+	while (!got)
+		sigsuspend(&none);
+	CHECK_EQ(last_info.si_signo, SIGCHLD);
+	CHECK_EQ(last_info.si_code, CLD_EXITED);
+	CHECK_EQ(last_info.si_pid, pid);
+	CHECK_EQ(last_info.si_status, 17);
+	CHECK_EXIT(pid, 17);
+}
+
+TEST(child_stop_signals_unless_nocldstop)
+{
+	int status;
+
+	install_info(SIGCHLD, record, 0);
+	pid_t pid = test_fork();
+	if (pid == 0) {
+		for (;;)
+			pause();
+	}
+	kill(pid, SIGSTOP);
+	while (waitpid(pid, &status, WUNTRACED) < 0)
+		;
+	while (!got)
+		test_sleep_ms(1);
+	CHECK_EQ(last_info.si_code, CLD_STOPPED);
+	CHECK_EQ(last_info.si_status, SIGSTOP);
+	install_info(SIGCHLD, record, SA_NOCLDSTOP);
+	got = 0;
+	kill(pid, SIGCONT);
+	while (waitpid(pid, &status, WCONTINUED) < 0)
+		;
+	CHECK_EQ(got, 0);
+	kill(pid, SIGKILL);
+	while (waitpid(pid, &status, 0) < 0)
+		;
+	CHECK_EQ(got, 1);
+	CHECK_EQ(last_info.si_code, CLD_KILLED);
+}
+
+TEST(nocldwait_reaps)
+{
+	install(SIGCHLD, count, SA_NOCLDWAIT);
+	pid_t pid = test_fork();
+	if (pid == 0)
+		_exit(0);
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	CHECK_ERR(waitpid(pid, NULL, 0), ECHILD);
+	CHECK_EQ(got, 1);
+}
+
+static void nest(int signo)
+{
+	depth++;
+	if (depth > deepest)
+		deepest = depth;
+	if (got++ < 3)
+		raise(signo);
+	depth--;
+}
+
+TEST(own_signal_is_masked_in_its_handler)
+{
+	install(SIGUSR1, nest, 0);
+	raise(SIGUSR1);
+	CHECK_EQ(got, 4);
+	CHECK_EQ(deepest, 1);
+	got = deepest = 0;
+	install(SIGUSR1, nest, SA_NODEFER);
+	raise(SIGUSR1);
+	CHECK_EQ(got, 4);
+	CHECK_EQ(deepest, 4);
+}
+
+static void raise_other(int signo)
+{
+	(void)signo;
+	raise(SIGUSR2);
+	depth = got; /* how many of the other have come so far */
+}
+
+TEST(sa_mask_holds_others_back)
+{
+	struct sigaction act = {.sa_handler = raise_other};
+
+	install(SIGUSR2, count, 0);
+	sigaddset(&act.sa_mask, SIGUSR2);
+	CHECK_EQ(sigaction(SIGUSR1, &act, NULL), 0);
+	raise(SIGUSR1);
+	CHECK_EQ(depth, 0);
+	CHECK_EQ(got, 1);
+}
+
+TEST(resethand)
+{
+	install(SIGUSR1, count, SA_RESETHAND);
+	raise(SIGUSR1);
+	CHECK_EQ(got, 1);
+	struct sigaction now;
+	CHECK_EQ(sigaction(SIGUSR1, NULL, &now), 0);
+	CHECK(now.sa_handler == SIG_DFL);
+}
+
+TEST(default_actions)
+{
+	static const int deadly[] = {SIGHUP, SIGINT, SIGPIPE, SIGALRM, SIGTERM, SIGUSR1, SIGUSR2, SIGIO, SIGPROF, SIGVTALRM,
+				     SIGQUIT, SIGILL, SIGABRT, SIGFPE, SIGSEGV, SIGBUS, SIGSYS, SIGTRAP, SIGXCPU, SIGXFSZ, SIGPWR, 40};
+	static const int harmless[] = {SIGCHLD, SIGURG, SIGWINCH, SIGCONT};
+	struct rlimit no_core = {0, 0};
+
+	setrlimit(RLIMIT_CORE, &no_core);
+	for (size_t i = 0; i < sizeof(deadly) / sizeof(deadly[0]); i++) {
+		pid_t pid = test_fork();
+		if (pid == 0) {
+			kill(getpid(), deadly[i]);
+			_exit(0);
+		}
+		CHECK_KILLED(pid, deadly[i]);
+	}
+	for (size_t i = 0; i < sizeof(harmless) / sizeof(harmless[0]); i++) {
+		pid_t pid = test_fork();
+		if (pid == 0) {
+			kill(getpid(), harmless[i]);
+			_exit(8);
+		}
+		CHECK_EXIT(pid, 8);
+	}
+}
+
+TEST(read_is_interrupted_or_restarted)
+{
+	int p[2];
+	char c = 0;
+	pid_t me = getpid();
+
+	CHECK_EQ(pipe(p), 0);
+	for (int restart = 0; restart < 2; restart++) {
+		got = 0;
+		install(SIGUSR1, count, restart ? SA_RESTART : 0);
+		pid_t pid = test_fork();
+		if (pid == 0) {
+			test_wait_state(me, 'S');
+			kill(me, SIGUSR1);
+			test_sleep_ms(50);
+			CHECK_EQ(write(p[1], "x", 1), 1);
+			_exit(0);
+		}
+		if (restart) {
+			CHECK_EQ(read(p[0], &c, 1), 1);
+		} else {
+			CHECK_ERR(read(p[0], &c, 1), EINTR);
+			CHECK_EQ(read(p[0], &c, 1), 1);
+		}
+		CHECK_EQ(got, 1);
+		CHECK_EXIT(pid, 0);
+	}
+}
+
+TEST(wait_is_restarted)
+{
+	pid_t me = getpid();
+
+	install(SIGUSR1, count, SA_RESTART);
+	pid_t pid = test_fork();
+	if (pid == 0) {
+		test_wait_state(me, 'S');
+		kill(me, SIGUSR1);
+		test_sleep_ms(30);
+		_exit(5);
+	}
+	CHECK_EXIT(pid, 5);
+	CHECK_EQ(got, 1);
+}
+
+TEST(sleeping_calls_are_never_restarted)
+{
+	pid_t me = getpid();
+	struct timespec left = {0};
+
+	install(SIGUSR1, count, SA_RESTART);
+	for (int which = 0; which < 4; which++) {
+		pid_t pid = test_fork();
+		if (pid == 0) {
+			test_wait_state(me, 'S');
+			kill(me, SIGUSR1);
+			_exit(0);
+		}
+		int r = 0;
+		errno = 0;
+		if (which == 0)
+			r = nanosleep(&(struct timespec){30, 0}, &left);
+		else if (which == 1)
+			r = pause();
+		else if (which == 2)
+			r = poll(NULL, 0, 30000);
+		else
+			r = select(0, NULL, NULL, NULL, &(struct timeval){30, 0});
+		if (r != -1 || errno != EINTR)
+			FAIL("call %d returned %d, errno %d", which, r, errno);
+		if (which == 0)
+			CHECK(left.tv_sec > 20 && left.tv_sec <= 30);
+		CHECK_EXIT(pid, 0);
+	}
+}
+
+TEST(stop_does_not_interrupt_a_read)
+{
+	int p[2], status;
+	char c;
+
+	CHECK_EQ(pipe(p), 0);
+	pid_t pid = test_fork();
+	if (pid == 0) {
+		close(p[1]);
+		_exit(read(p[0], &c, 1) == 1 && c == 'y' ? 0 : 1);
+	}
+	test_wait_state(pid, 'S');
+	kill(pid, SIGSTOP);
+	CHECK_EQ(waitpid(pid, &status, WUNTRACED), pid);
+	CHECK_EQ(test_state(pid), 'T');
+	kill(pid, SIGCONT);
+	CHECK_EQ(write(p[1], "y", 1), 1);
+	CHECK_EXIT(pid, 0);
+}
+
+TEST(continue_cancels_stop)
+{
+	int status;
+	pid_t pid = test_fork();
+
+	if (pid == 0) {
+		block(SIG_BLOCK, SIGTSTP);
+		raise(SIGTSTP);
+		raise(SIGCONT); /* takes the pending stop away */
+		block(SIG_UNBLOCK, SIGTSTP);
+		_exit(6);
+	}
+	CHECK_EQ(waitpid(pid, &status, WUNTRACED), pid);
+	CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 6);
+}
+
+TEST(sigsuspend_swaps_the_mask)
+{
+	sigset_t none, now;
+
+	install(SIGUSR1, count, 0);
+	block(SIG_BLOCK, SIGUSR1);
+	raise(SIGUSR1);
+	CHECK_EQ(got, 0);
+	sigemptyset(&none);
+	CHECK_ERR(sigsuspend(&none), EINTR);
+	CHECK_EQ(got, 1);
+	CHECK_EQ(sigprocmask(SIG_BLOCK, NULL, &now), 0);
+	CHECK_EQ(sigismember(&now, SIGUSR1), 1);
+}
+
+TEST(sigtimedwait_times_out_and_takes)
+{
+	sigset_t set;
+	siginfo_t info;
+	struct timespec soon = {0, 10000000}, at_once = {0, 0}, bad = {0, 1000000000};
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	CHECK_EQ(sigprocmask(SIG_BLOCK, &set, NULL), 0);
+	CHECK_ERR(sigtimedwait(&set, &info, &soon), EAGAIN);
+	CHECK_ERR(sigtimedwait(&set, &info, &at_once), EAGAIN);
+	CHECK_ERR(sigtimedwait(&set, &info, &bad), EINVAL);
+	kill(getpid(), SIGUSR1);
+	CHECK_EQ(sigtimedwait(&set, &info, &at_once), SIGUSR1);
+	CHECK_EQ(info.si_pid, getpid());
+	CHECK_EQ(info.si_code, SI_USER);
+	CHECK_ERR(sigtimedwait(&set, &info, &at_once), EAGAIN);
+}
+
+TEST(alarms)
+{
+	struct itimerval timer = {.it_value = {0, 20000}, .it_interval = {0, 10000}}, old;
+	struct timespec nap = {10, 0};
+
+	install(SIGALRM, count, 0);
+	alarm(0);
+	CHECK_EQ(alarm(100), 0);
+	unsigned left = alarm(0);
+	CHECK(left == 100 || left == 99);
+	CHECK_EQ(setitimer(ITIMER_REAL, &timer, NULL), 0);
+	while (got < 3)
+		nanosleep(&nap, NULL);
+	memset(&timer, 0, sizeof(timer));
+	CHECK_EQ(setitimer(ITIMER_REAL, &timer, &old), 0);
+	CHECK_EQ(old.it_interval.tv_usec, 10000);
+	CHECK_ERR(setitimer((__typeof__(ITIMER_REAL))9, &timer, NULL), EINVAL);
+	alarm(20);
+	pid_t pid = test_fork(); /* a child has no timers of its parent's */
+	if (pid == 0)
+		_exit(alarm(0) == 0 ? 0 : 1);
+	CHECK_EXIT(pid, 0);
+}
+
+static char alt_stack[65536] __attribute__((aligned(16)));
+static volatile uintptr_t handler_sp;
+static volatile int on_stack_flags;
+
+static void where_am_i(int signo)
+{
+	stack_t now;
+
+	(void)signo;
+	handler_sp = (uintptr_t)&now;
+	sigaltstack(NULL, &now);
+	on_stack_flags = now.ss_flags;
+	stack_t other = {.ss_sp = alt_stack, .ss_size = sizeof(alt_stack)};
+	errno = 0;
+	depth = sigaltstack(&other, NULL) == -1 ? errno : 0;
+	got++;
+}
+
+static bool on_alt_stack(void)
+{
+	return handler_sp >= (uintptr_t)alt_stack && handler_sp < (uintptr_t)alt_stack + sizeof(alt_stack);
+}
+
+TEST(alternate_stack)
+{
+	stack_t stack = {.ss_sp = alt_stack, .ss_size = sizeof(alt_stack)}, now;
+
+	CHECK_EQ(sigaltstack(NULL, &now), 0);
+	CHECK_EQ(now.ss_flags, SS_DISABLE);
+	CHECK_EQ(sigaltstack(&stack, NULL), 0);
+	install(SIGUSR1, where_am_i, 0);
+	raise(SIGUSR1);
+	CHECK(!on_alt_stack());
+	CHECK_EQ(on_stack_flags, 0);
+	install(SIGUSR1, where_am_i, SA_ONSTACK);
+	raise(SIGUSR1);
+	CHECK(on_alt_stack());
+	CHECK_EQ(on_stack_flags, SS_ONSTACK);
+	CHECK_EQ(depth, EPERM);
+	CHECK_EQ(sigaltstack(NULL, &now), 0);
+	CHECK(now.ss_sp == alt_stack && now.ss_size == sizeof(alt_stack) && now.ss_flags == 0);
+	stack.ss_size = 100;
+	CHECK_ERR(sigaltstack(&stack, NULL), ENOMEM);
+	stack = (stack_t){.ss_sp = alt_stack, .ss_size = sizeof(alt_stack), .ss_flags = 0x55};
+	CHECK_ERR(sigaltstack(&stack, NULL), EINVAL);
+	stack = (stack_t){.ss_flags = SS_DISABLE};
+	CHECK_EQ(sigaltstack(&stack, NULL), 0);
+}
+
+static sigjmp_buf back;
+
+static void jump(int signo)
+{
+	siglongjmp(back, signo);
+}
+
+static int burrow(volatile char *above)
+{
+	volatile char page[8192];
+
+	page[0] = above ? above[0] : 1;
+	if (page[0] == 2)
+		return 0; /* never: so that the compiler sees an end */
+	return burrow(page) + page[1];
+}
+
+TEST(stack_overflow_is_caught_on_the_alternate_stack)
+{
+	stack_t stack = {.ss_sp = alt_stack, .ss_size = sizeof(alt_stack)};
+
+	CHECK_EQ(sigaltstack(&stack, NULL), 0);
+	install(SIGSEGV, jump, SA_ONSTACK);
+	int signo = sigsetjmp(back, 1);
+	if (signo == 0) {
+		burrow(NULL);
+		FAIL("the stack has no end");
+	}
+	CHECK_EQ(signo, SIGSEGV);
+}
+
+TEST(no_stack_for_the_handler_kills)
+{
+	struct rlimit no_core = {0, 0};
+
+	setrlimit(RLIMIT_CORE, &no_core);
+	pid_t pid = test_fork();
+	if (pid == 0) {
+		install(SIGUSR1, count, 0);
+		pid_t me = getpid();
+		__asm__ volatile("xor %%esp, %%esp\n\tsyscall\n\tud2" : : "a"(SYS_kill), "D"(me), "S"(SIGUSR1) : "rcx", "r11", "memory");
+	}
+	CHECK_KILLED(pid, SIGSEGV);
+}
+
+static void clobber_fp(int signo)
+{
+	volatile double x = 1.0;
+
+	(void)signo;
+	for (int i = 1; i < 50; i++)
+		x = x * 1.5 + 1.0 / x;
+	__asm__ volatile("fninit\n\tpcmpeqd %%xmm7, %%xmm7\n\tpcmpeqd %%xmm15, %%xmm15" : : : "xmm7", "xmm15");
+	unsigned csr = 0x1f80 | 0x6000;
+	__asm__ volatile("ldmxcsr %0" : : "m"(csr));
+	got++;
+}
+
+TEST(handler_leaves_fp_state_alone)
+{
+	uint64_t in[2] = {0x1122334455667788, 0x99aabbccddeeff00}, out7[2], out15[2];
+	unsigned csr_before, csr_after;
+	unsigned short control_before = 0x27f, control_after;
+	long pid = getpid(), result;
+
+	install(SIGUSR1, clobber_fp, 0);
+	__asm__ volatile("stmxcsr %0\n\tfldcw %1" : "=m"(csr_before) : "m"(control_before));
+	__asm__ volatile("movdqu %[in], %%xmm7\n\tmovdqu %[in], %%xmm15\n\tsyscall\n\tmovdqu %%xmm7, %[o7]\n\tmovdqu %%xmm15, %[o15]"
+			 : [o7] "=m"(out7), [o15] "=m"(out15), "=a"(result)
+			 : [in] "m"(in), "a"((long)SYS_kill), "D"(pid), "S"((long)SIGUSR1)
+			 : "rcx", "r11", "memory", "xmm7", "xmm15");
+	__asm__ volatile("stmxcsr %0\n\tfnstcw %1" : "=m"(csr_after), "=m"(control_after));
+	CHECK_EQ(result, 0);
+	CHECK_EQ(got, 1);
+	CHECK_EQ(memcmp(in, out7, 16), 0);
+	CHECK_EQ(memcmp(in, out15, 16), 0);
+	CHECK_EQ(csr_before, csr_after);
+	CHECK_EQ(control_after, 0x27f);
+}
+
+static void set_rounding(unsigned mode)
+{
+	unsigned csr = 0x1f80 | mode << 13;
+
+	__asm__ volatile("ldmxcsr %0" : : "m"(csr));
+}
+
+static unsigned rounding(void)
+{
+	unsigned csr;
+
+	__asm__ volatile("stmxcsr %0" : "=m"(csr));
+	return csr >> 13 & 3;
+}
+
+TEST(fp_state_over_fork_and_switches)
+{
+	double sum[4];
+	int p[4][2];
+
+	for (int i = 0; i < 4; i++) {
+		CHECK_EQ(pipe(p[i]), 0);
+		set_rounding((unsigned)i);
+		if (test_fork() == 0) {
+			volatile double x = 0, third = 1.0;
+			for (int k = 0; k < 200000; k++) {
+				x += third / (3.0 + i);
+				if (k % 20000 == 0)
+					syscall(SYS_sched_yield);
+			}
+			double answer = rounding() == (unsigned)i ? x : -1;
+			CHECK_EQ(write(p[i][1], &answer, sizeof(answer)), sizeof(answer));
+			_exit(0);
+		}
+	}
+	set_rounding(0);
+	for (int i = 0; i < 4; i++) {
+		CHECK_EQ(read(p[i][0], &sum[i], sizeof(sum[i])), sizeof(sum[i]));
+		CHECK(sum[i] > 0);
+		CHECK(__builtin_fabs(sum[i] - 200000.0 / (3.0 + i)) < 0.001);
+	}
+	while (wait(NULL) > 0)
+		;
+}
+
+static void change_context(int signo, siginfo_t *info, void *context)
+{
+	ucontext_t *u = context;
+
+	(void)signo;
+	(void)info;
+	u->uc_mcontext.gregs[REG_RAX] = 777;
+	sigaddset(&u->uc_sigmask, SIGUSR2);
+	got++;
+}
+
+TEST(handler_may_change_the_context)
+{
+	long result;
+	sigset_t now;
+
+	install_info(SIGUSR1, change_context, 0);
+	__asm__ volatile("syscall" : "=a"(result) : "a"((long)SYS_kill), "D"((long)getpid()), "S"((long)SIGUSR1) : "rcx", "r11", "memory");
+	CHECK_EQ(result, 777);
+	CHECK_EQ(sigprocmask(SIG_BLOCK, NULL, &now), 0);
+	CHECK_EQ(sigismember(&now, SIGUSR2), 1);
+}
+
+/* A return address that is no address: SYSRET must not be used for it (the CPU would fault in the kernel). */
+static void return_nowhere(int signo, siginfo_t *info, void *context)
+{
+	ucontext_t *u = context;
+
+	(void)signo;
+	(void)info;
+	u->uc_mcontext.gregs[REG_RIP] = (greg_t)0x8000000000000000;
+}
+
+TEST(return_to_non_canonical_address)
+{
+	struct rlimit no_core = {0, 0};
+
+	setrlimit(RLIMIT_CORE, &no_core);
+	pid_t pid = test_fork();
+	if (pid == 0) {
+		install_info(SIGUSR1, return_nowhere, 0);
+		raise(SIGUSR1);
+		_exit(0);
+	}
+	CHECK_KILLED(pid, SIGSEGV);
+}
+
+static void return_with_flags(int signo, siginfo_t *info, void *context)
+{
+	ucontext_t *u = context;
+
+	(void)signo;
+	(void)info;
+	u->uc_mcontext.gregs[REG_EFL] |= 0x3000 | 0x20000 | 0x4000; /* I/O privilege, virtual-8086, nested task: not for a user to set */
+	u->uc_mcontext.gregs[REG_EFL] &= ~0x200L;		     /* nor to go on with interrupts off */
+	u->uc_mcontext.gregs[REG_CSGSFS] = 0;
+	got++;
+}
+
+TEST(privileged_flags_are_not_taken)
+{
+	struct rlimit no_core = {0, 0};
+	int status;
+
+	setrlimit(RLIMIT_CORE, &no_core);
+	pid_t pid = test_fork();
+	if (pid == 0) {
+		unsigned long flags;
+		install_info(SIGUSR1, return_with_flags, 0);
+		raise(SIGUSR1);
+		__asm__ volatile("pushfq\n\tpopq %0" : "=r"(flags));
+		_exit((flags & 0x200) && !(flags & 0x3000) ? 0 : 1);
+	}
+	/* Linux takes the bad selectors for a fault; going on with good flags is as right. */
+	CHECK_EQ(waitpid(pid, &status, 0), pid);
+	CHECK(WIFSIGNALED(status) || WEXITSTATUS(status) == 0);
+}
+
+TEST(bad_signal_frame_kills)
+{
+	struct rlimit no_core = {0, 0};
+
+	setrlimit(RLIMIT_CORE, &no_core);
+	pid_t pid = test_fork();
+	if (pid == 0) {
+		__asm__ volatile("mov $16, %%rsp\n\tsyscall\n\tud2" : : "a"((long)SYS_rt_sigreturn) : "rcx", "r11", "memory");
+	}
+	CHECK_KILLED(pid, SIGSEGV);
+}
+
+TEST(permission_to_kill)
+{
+	test_needs_root();
+	pid_t victim = test_fork();
+	if (victim == 0) {
+		for (;;)
+			pause();
+	}
+	pid_t pid = test_fork();
+	if (pid == 0) {
+		CHECK_EQ(setuid(54321), 0);
+		CHECK_ERR(kill(victim, SIGTERM), EPERM);
+		CHECK_ERR(kill(victim, 0), EPERM);
+		_exit(0);
+	}
+	CHECK_EXIT(pid, 0);
+	kill(victim, SIGKILL);
+	CHECK_KILLED(victim, SIGKILL);
+}
+
+TEST(kill_everybody_spares_the_caller)
+{
+	/* As another user, -1 reaches that user's processes only. */
+	test_needs_root();
+	pid_t pid = test_fork();
+	if (pid == 0) {
+		CHECK_EQ(setuid(54322), 0);
+		pid_t victim = test_fork();
+		if (victim == 0) {
+			for (;;)
+				pause();
+		}
+		CHECK_EQ(kill(-1, SIGTERM), 0);
+		CHECK_KILLED(victim, SIGTERM);
+		CHECK_EQ(kill(-1, SIGTERM), 0);
+		_exit(0);
+	}
+	CHECK_EXIT(pid, 0);
+}
+
+TEST(sigpipe)
+{
+	int p[2];
+
+	CHECK_EQ(pipe(p), 0);
+	close(p[0]);
+	install(SIGPIPE, count, 0);
+	CHECK_ERR(write(p[1], "x", 1), EPIPE);
+	CHECK_EQ(got, 1);
+	signal(SIGPIPE, SIG_DFL);
+	pid_t pid = test_fork();
+	if (pid == 0) {
+		ssize_t n = write(p[1], "x", 1);
+		_exit((int)n);
+	}
+	CHECK_KILLED(pid, SIGPIPE);
+}
