@@ -69,15 +69,19 @@ void kernel_interrupt(struct trap_frame *f, unsigned irq)
 		sched_preempt();
 }
 
+/* A guard page below a kernel stack: a thread's, or the boot CPU's idle one. */
+static bool hit_guard(vaddr_t va)
+{
+	return kstack_is_guard(va) || (va.v >= (uintptr_t)idle_stack_guard && va.v < (uintptr_t)idle_stack);
+}
+
 static cold noreturn void fault_panic(struct trap_frame *f, const struct trap_info *info)
 {
 	char why[128];
 
-	if (info->vector == 8 || info->kind == TRAP_PAGE_FAULT) {
-		if (kstack_is_guard(info->addr) || kstack_is_guard(trap_sp(f)))
-			panic_frame(f, "stack overflow of thread %s (%s at %#llx)", thread_current() ? thread_current()->name : "(boot)",
-				    info->name, (unsigned long long)trap_ip(f).v);
-	}
+	if (hit_guard(info->addr) || hit_guard(trap_sp(f)))
+		panic_frame(f, "stack overflow of thread %s (%s at %#llx)", thread_current() ? thread_current()->name : "(boot)", info->name,
+			    (unsigned long long)trap_ip(f).v);
 	panic_frame(f, "%s in the kernel: %s, address %#llx", info->name, trap_error_text(info, why, sizeof(why)),
 		    (unsigned long long)info->addr.v);
 }

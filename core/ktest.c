@@ -64,6 +64,7 @@ static void test_thread(void *arg)
 /* Runs one test to its end; *pages_lost is how many fewer pages are free. */
 static enum outcome run(const struct ktest *t, int64_t *pages_lost)
 {
+	mm_caches_drain();
 	uint64_t before = page_free_count();
 
 	outcome = RUNNING;
@@ -74,6 +75,7 @@ static enum outcome run(const struct ktest *t, int64_t *pages_lost)
 	}
 	(void)WAIT_UNTIL(&done, READ_ONCE(outcome) != RUNNING, 0, WAIT_FOREVER);
 	sched_yield(); /* the thread gives back its stack */
+	mm_caches_drain();
 	*pages_lost = (int64_t)before - (int64_t)page_free_count();
 	return outcome;
 }

@@ -26,6 +26,8 @@ struct tty_driver_ops {
 	size_t (*chars_in_buffer)(struct tty *t);
 	/* After a write, no lock held: the terminal may have something to answer (tty_input). */
 	void (*write_done)(struct tty *t);
+	/* There is room for input again (see tty_input_room). No lock held. */
+	void (*unthrottle)(struct tty *t);
 	/* The line's speed changed. */
 	void (*set_termios)(struct tty *t);
 	void (*flush_output)(struct tty *t);
@@ -58,6 +60,11 @@ extern const struct tty_job_ops *tty_job_ops;
 
 /* Driver side. Allocates the core's state and registers the device. Thread context or boot. -ENOMEM, -EEXIST. */
 int tty_register(struct tty *t) must_check;
+/*
+ * How many bytes tty_input() has room for. After 0 the driver leaves them in the device until its unthrottle is called;
+ * it must ask once more after it stopped listening, as the call may have come in between. Any context.
+ */
+size_t tty_input_room(struct tty *t);
 /* Input from the line; any context (interrupt); returns how many bytes there was room for. */
 size_t tty_input(struct tty *t, const char *buf, size_t len);
 void tty_output_ready(struct tty *t);

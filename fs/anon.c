@@ -1,6 +1,6 @@
 /*
- * Files that are in no directory: pipes, eventfd and their like, memfd.  Each has an inode and a nameless dentry on a mount of its own that is
- * attached nowhere; path_render shows "pipe:[123]".
+ * Files that are in no directory: pipes, eventfd and their like, memfd.  Each has an inode and a nameless dentry on a
+ * mount of its own that is attached nowhere; path_render shows "pipe:[123]".
  */
 #include <linux/fcntl.h>
 #include <linux/magic.h>
@@ -48,7 +48,8 @@ int anon_path_create(struct inode *i, const char *name, struct path *out)
 	return 0;
 }
 
-int file_create_anonymous(const char *name, const struct file_ops *ops, void *private, unsigned flags, struct file **out)
+int file_create_anonymous(const char *name, const struct file_ops *ops, void *private, unsigned flags,
+			  struct file **out)
 {
 	static const uint8_t modes[] = {FILE_READ, FILE_WRITE, FILE_READ | FILE_WRITE, 0};
 	struct inode *i = anon_inode_create(S_IFREG | 0600);
@@ -93,7 +94,8 @@ int file_create_memfd(const char *name, unsigned flags, struct file **out)
 		return err;
 	}
 	i->writers = 1;
-	err = file_create(&p, i->file_ops, (flags & ~(unsigned)O_CLOEXEC) | O_RDWR, FILE_READ | FILE_WRITE, &cred_root, out);
+	err = file_create(&p, i->file_ops, (flags & ~(unsigned)O_CLOEXEC) | O_RDWR, FILE_READ | FILE_WRITE, &cred_root,
+			  out);
 	if (err)
 		path_put(&p);
 	return err;

@@ -59,7 +59,8 @@ static int check_change(struct inode *i, struct attr_change *c, const struct cre
 		err = check_owner_change(i, c, cred);
 	if (!err && (c->valid & ATTR_MODE) && !inode_owner_or_capable(i, cred))
 		err = -EPERM;
-	if (!err && (c->valid & (ATTR_ATIME | ATTR_MTIME)) && !(c->valid & ATTR_SIZE) && !inode_owner_or_capable(i, cred))
+	if (!err && (c->valid & (ATTR_ATIME | ATTR_MTIME)) && !(c->valid & ATTR_SIZE) &&
+	    !inode_owner_or_capable(i, cred))
 		err = c->valid & ATTR_TIMES_NOW ? inode_permission(i, MAY_WRITE, cred) : -EPERM;
 	return err;
 }

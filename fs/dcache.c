@@ -1,27 +1,31 @@
 /*
  * The name cache: theory.
  *
- * A dentry is a name in a directory: "there is an inode here" or, with inode NULL, "there is nothing here".  All dentries with a parent form
- * a tree (each counts its parent) and stand in one hash table keyed by (parent, name).  File systems in memory (tmpfs, devtmpfs, procfs's
- * fixed part) keep their whole tree here: each name holds a reference of its own ("pinned") until it is removed, and what is not in the
- * table does not exist.  Other file systems are asked on a miss, and what they said, also "no", is kept on an LRU list of bounded length
- * when nobody uses it.
+ * A dentry is a name in a directory: "there is an inode here" or, with inode NULL, "there is nothing here".  All
+ * dentries with a parent form a tree (each counts its parent) and stand in one hash table keyed by (parent, name).
+ * File systems in memory (tmpfs, devtmpfs, procfs's fixed part) keep their whole tree here: each name holds a reference
+ * of its own ("pinned") until it is removed, and what is not in the table does not exist.  Other file systems are asked
+ * on a miss, and what they said, also "no", is kept on an LRU list of bounded length when nobody uses it.
  *
- * Walking takes no lock and counts nothing on the way.  A walk section (walk_enter … walk_leave) marks its CPU as looking; memory taken out
- * of the tables goes through walk_defer, which frees it only after every CPU has left the section it was in.  So inside a section a pointer
- * read from a table stays valid, if perhaps out of date.  What can be out of date:
+ * Walking takes no lock and counts nothing on the way.  A walk section (walk_enter … walk_leave) marks its CPU as
+ * looking; memory taken out of the tables goes through walk_defer, which frees it only after every CPU has left the
+ * section it was in.  So inside a section a pointer read from a table stays valid, if perhaps out of date.  What can be
+ *   out of date:
  *   - an entry that is being removed or added: the walk is then simply before or after that change;
- *   - an entry that moves (rename): its parent, name and chain change one after the other.  dcache_seq is odd meanwhile and differs
- *     afterwards; whoever found it changed looks again under the directory's lock.
- * Only the place a walk ends at is counted, by dentry_get_live, which fails for one that has died meanwhile; then the walk starts again.
+ *   - an entry that moves (rename): its parent, name and chain change one after the other.  dcache_seq is odd meanwhile
+ *     and differs afterwards; whoever found it changed looks again under the directory's lock.
+ * Only the place a walk ends at is counted, by dentry_get_live, which fails for one that has died meanwhile; then the
+ * walk starts again.
  *
- * Lifetime: a dentry with refs 0 lives as long as it is in the table.  The step from 1 to 0 is made under lru_lock, so exactly one putter sees
- * a dentry nobody can reach any more, sets DENTRY_DEAD and frees it.
+ * Lifetime: a dentry with refs 0 lives as long as it is in the table.  The step from 1 to 0 is made under lru_lock, so
+ * exactly one putter sees a dentry nobody can reach any more, sets DENTRY_DEAD and frees it.
  *
- * Locks: directory lock > lru_lock (LOCK_DCACHE) > bucket lock (LOCK_DENTRY).  Buckets share a fixed set of locks: only changes take them.
+ * Locks: directory lock > lru_lock (LOCK_DCACHE) > bucket lock (LOCK_DENTRY).  Buckets share a fixed set of locks: only
+ * changes take them.
  *
- * Rejected: a count per component (two locked instructions and a cache line bounced between CPUs each); a lock per bucket (it doubles the
- * table); freeing through a thread per CPU (a section is at most a path long, so the next free can look).
+ * Rejected: a count per component (two locked instructions and a cache line bounced between CPUs each); a lock per
+ * bucket (it doubles the table); freeing through a thread per CPU (a section is at most a path long, so the next free
+ * can look).
  */
 #include "fs/dcache.h"
 
@@ -39,7 +43,8 @@ struct walk_cpu walk_cpus[CPUS_MAX];
 
 static struct spinlock bucket_locks[BUCKET_LOCKS];
 static struct spinlock lru_lock = SPINLOCK_INIT(LOCK_DCACHE, "dcache_lru");
-static struct spinlock move_lock = SPINLOCK_INIT(LOCK_DCACHE, "dcache_move"); /* makes dcache_seq's writers take turns */
+/* makes dcache_seq's writers take turns */
+static struct spinlock move_lock = SPINLOCK_INIT(LOCK_DCACHE, "dcache_move");
 static struct list lru = LIST_INIT(lru); /* newest first; lru_lock */
 static uint64_t lru_count, lru_max;
 static struct slab_cache *dentry_cache;
@@ -51,7 +56,7 @@ static struct {
 	uint64_t seen[CPUS_MAX]; /* each CPU's mark when `waiting` was closed */
 } defer = {.lock = SPINLOCK_INIT(LOCK_LEAF, "walk_defer")};
 
-/* --- deferred freeing -------------------------------------------------------------------------------------------------- */
+/* --- deferred freeing -------------------------------------------------------------------------------------------- */
 
 static bool defer_passed_locked(void)
 {
@@ -92,7 +97,7 @@ void walk_defer(struct deferred *d, void (*fn)(struct deferred *d))
 	}
 }
 
-/* --- the table --------------------------------------------------------------------------------------------------------- */
+/* --- the table --------------------------------------------------------------------------------------------------- */
 
 static struct spinlock *bucket_lock(uint64_t hash)
 {
@@ -126,11 +131,11 @@ static void hash_remove(struct dentry *d)
 		hash_remove_locked(d);
 }
 
-static struct dentry *dcache_find_locked(struct dentry *parent, uint64_t hash, const char *text, size_t len)
+static struct dentry *dcache_find_locked(struct dentry *parent, const struct name *n)
 {
-	for (struct dentry *d = dcache_table[hash & dcache_mask]; d; d = d->hash_next)
-		if (d->hash == hash && d->parent == parent && d->len == len && name_equal(d->name, text, len) &&
-			dentry_get_live(d))
+	for (struct dentry *d = dcache_table[n->hash & dcache_mask]; d; d = d->hash_next)
+		if (d->hash == n->hash && d->parent == parent && d->len == n->len && name_matches(d, n) &&
+		    dentry_get_live(d))
 			return d;
 	return NULL;
 }
@@ -138,13 +143,16 @@ static struct dentry *dcache_find_locked(struct dentry *parent, uint64_t hash, c
 struct dentry *dcache_find(struct dentry *parent, const struct name *n)
 {
 	SPIN_GUARD(bucket_lock(n->hash));
-	return dcache_find_locked(parent, n->hash, n->text, n->len);
+	return dcache_find_locked(parent, n);
 }
 
 struct dentry *dcache_insert(struct dentry *d)
 {
+	struct name n;
+
+	name_parse(&n, d->parent, d->name);
 	SPIN_GUARD(bucket_lock(d->hash));
-	struct dentry *there = dcache_find_locked(d->parent, d->hash, d->name, d->len);
+	struct dentry *there = dcache_find_locked(d->parent, &n);
 
 	if (!there)
 		hash_add_locked(d);
@@ -157,7 +165,7 @@ void dentry_delete(struct dentry *d)
 	hash_remove(d);
 }
 
-/* --- life -------------------------------------------------------------------------------------------------------------- */
+/* --- life -------------------------------------------------------------------------------------------------------- */
 
 static uint64_t dentry_hash(const struct dentry *parent, const char *name)
 {
@@ -180,13 +188,12 @@ static struct dentry *dentry_alloc(const char *name, size_t len)
 
 	if (!d)
 		return NULL;
-	text = len < DENTRY_NAME_INLINE ? d->name_inline : kmalloc(len + 1);
+	text = len < DENTRY_NAME_INLINE ? d->name_inline : kzalloc(DENTRY_NAME_ALLOC);
 	if (!text) {
 		slab_free(dentry_cache, d);
 		return NULL;
 	}
 	memcpy(text, name, len);
-	text[len] = '\0';
 	d->name = text;
 	d->len = (uint16_t)len;
 	d->refs = 1;
@@ -311,7 +318,7 @@ size_t dcache_shrink(struct super *s)
 
 		found = false;
 		irqflags_t f = spin_lock(&lru_lock);
-		LIST_FOR_EACH_SAFE (d, &lru, lru)
+		LIST_FOR_EACH_SAFE(d, &lru, lru)
 			if ((!s || d->super == s) && lru_evict_locked(d)) {
 				victim = d;
 				break;
@@ -329,18 +336,18 @@ size_t dcache_shrink(struct super *s)
 	return done;
 }
 
-/* --- rename ------------------------------------------------------------------------------------------------------------ */
+/* --- rename ------------------------------------------------------------------------------------------------------ */
 
 int dentry_move_prepare(struct dentry_move *m, struct dentry *d, struct dentry *to, bool exchange)
 {
 	*m = (struct dentry_move){0};
 	if (to->len >= DENTRY_NAME_INLINE) {
-		m->name = kmemdup(to->name, to->len + 1u);
+		m->name = kmemdup(to->name, DENTRY_NAME_ALLOC);
 		if (!m->name)
 			return -ENOMEM;
 	}
 	if (exchange && d->len >= DENTRY_NAME_INLINE) {
-		m->name_to = kmemdup(d->name, d->len + 1u);
+		m->name_to = kmemdup(d->name, DENTRY_NAME_ALLOC);
 		if (!m->name_to) {
 			kfree(m->name);
 			return -ENOMEM;
@@ -371,8 +378,8 @@ static const char *dentry_rename(struct dentry *d, char *prepared, const char *t
 	const char *old = d->name != d->name_inline ? d->name : NULL;
 
 	if (!prepared) {
+		memset(d->name_inline, 0, sizeof(d->name_inline));
 		memcpy(d->name_inline, text, len);
-		d->name_inline[len] = '\0';
 		prepared = d->name_inline;
 	}
 	WRITE_ONCE(d->name, prepared);
@@ -381,8 +388,9 @@ static const char *dentry_rename(struct dentry *d, char *prepared, const char *t
 }
 
 /*
- * A long name that was replaced may still be under a walker's eyes, and there may be no memory to remember it in: so it is put into the
- * first bytes of its own buffer, which a walker then reads as a wrong name, as dcache_seq told it anyway.  Long names have 41 bytes or more.
+ * A long name that was replaced may still be under a walker's eyes, and there may be no memory to remember it in: so it
+ * is put into the first bytes of its own buffer, which a walker then reads as a wrong name, as dcache_seq told it
+ * anyway.
  */
 static void old_name_free(const char *old)
 {

@@ -11,6 +11,7 @@
 #include "lib/unaligned.h"
 
 #define DENTRY_NAME_INLINE 40
+#define DENTRY_NAME_ALLOC ALIGN_UP(NAME_MAX_BYTES + 1u, 8u) /* of each longer one: see name_matches */
 #define DENTRY_DEAD (INT32_MIN / 2)
 
 /*
@@ -22,7 +23,7 @@ struct dentry {
 	uint64_t hash;		  /* b: of parent and name */
 	struct dentry *parent;	  /* b, counted; itself at a root */
 	struct inode *inode;	  /* counted; NULL: negative. Set once, with release */
-	const char *name;	  /* b: NUL-terminated */
+	const char *name;	  /* b: name_inline or allocated; zeroes from its end to the end of that 8-byte word */
 	uint16_t len;		  /* b */
 	bool hashed;		  /* b */
 	bool deleted;		  /* its name is gone; set once */
@@ -36,18 +37,19 @@ struct dentry {
 	char name_inline[DENTRY_NAME_INLINE];
 };
 
-/* One component of a path. hash is that of the name in its directory. */
+/* One component of a path. hash is that of the name in its directory; tail the last len % 8 bytes as a word. */
 struct name {
 	const char *text;
 	uint32_t len;
-	uint64_t hash;
+	uint64_t hash, tail;
 };
 
 extern struct dentry **dcache_table;
 extern uint64_t dcache_mask, dcache_seed;
 extern uint64_t dcache_seq; /* odd while an entry moves: what was found without a lock meanwhile does not count */
 
-/* --- walk sections: dentries, inodes and mounts seen inside are not freed before it ends. Interrupts are off: no sleeping. --- */
+/* --- walk sections: dentries, inodes and mounts seen inside are not freed before it ends. Interrupts are off: no
+ * sleeping. --- */
 struct walk_cpu {
 	uint64_t seq; /* odd: inside */
 } aligned_to(CACHE_LINE);
@@ -71,10 +73,12 @@ static always_inline void walk_leave(irqflags_t f)
 	irq_restore(f);
 }
 
-/* Calls d->free once every walk that may see the object has ended: at once when no other CPU runs. Not inside a section; any context. */
+/* Calls d->free once every walk that may see the object has ended: at once when no other CPU runs. Not inside a
+ * section; any context. */
 void walk_defer(struct deferred *d, void (*free)(struct deferred *d));
 
-/* --- names --------------------------------------------------------------------------------------------------------- */
+/* --- names ---------------------------------------------------------------------------------------------------------
+ * */
 #define NAME_BYTES(c) (0x0101010101010101ull * (uint8_t)(c))
 
 static always_inline uint64_t name_zero_bytes(uint64_t w)
@@ -83,8 +87,9 @@ static always_inline uint64_t name_zero_bytes(uint64_t w)
 }
 
 /*
- * Measures and hashes the component at `text`, which ends at '/' or NUL, eight bytes at a time.  Reads past its end but never past the page
- * that holds it.  The bytes of a word beyond the end count as zero, so the hash depends on the name alone.
+ * Measures and hashes the component at `text`, which ends at '/' or NUL, eight bytes at a time.  Reads past its end but
+ * never past the page that holds it.  The bytes of a word beyond the end count as zero, so the hash depends on the name
+ * alone.
  */
 static always_inline void name_parse(struct name *n, const struct dentry *parent, const char *text)
 {
@@ -109,6 +114,7 @@ static always_inline void name_parse(struct name *n, const struct dentry *parent
 
 			w &= (1ull << bits) - 1;
 			p += bits / 8;
+			n->tail = w;
 			h = hash_mix(h ^ w, 0xd6e8feb86659fd93ull);
 			break;
 		}
@@ -120,15 +126,24 @@ static always_inline void name_parse(struct name *n, const struct dentry *parent
 	n->hash = h;
 }
 
-static always_inline bool name_equal(const char *a, const char *b, size_t len)
+/*
+ * Compares by words.  A rename may change d's name and length meanwhile: what is read is then wrong, as dcache_seq
+ * tells, but never outside of the buffer, since all allocated ones have room for any name and short ones are not read
+ * further than they go.
+ */
+static always_inline bool name_matches(const struct dentry *d, const struct name *n)
 {
-	for (; len >= 8; len -= 8, a += 8, b += 8)
-		if (load_le64(a) != load_le64(b))
+	const char *stored = READ_ONCE(d->name);
+	size_t whole = n->len & ~7u;
+
+	if (unlikely(whole)) {
+		if (n->len >= DENTRY_NAME_INLINE && stored == d->name_inline)
 			return false;
-	for (; len; len--, a++, b++)
-		if (*a != *b)
-			return false;
-	return true;
+		for (size_t i = 0; i < whole; i += 8)
+			if (load_le64(stored + i) != load_le64(n->text + i))
+				return false;
+	}
+	return load_le64(stored + whole) == n->tail;
 }
 
 static inline bool name_is_dots(const struct name *n)
@@ -136,22 +151,23 @@ static inline bool name_is_dots(const struct name *n)
 	return n->text[0] == '.' && (n->len == 1 || (n->len == 2 && n->text[1] == '.'));
 }
 
-/* --- dentries ------------------------------------------------------------------------------------------------------ */
+/* --- dentries ------------------------------------------------------------------------------------------------------
+ * */
 /* Inside a walk section: uncounted, or NULL. True only if dcache_seq was even before and is the same after. */
 static always_inline struct dentry *dcache_find_walking(const struct dentry *parent, const struct name *n)
 {
 	struct dentry *d = atomic_load_acquire(&dcache_table[n->hash & dcache_mask]);
 
 	for (; d; d = atomic_load_acquire(&d->hash_next))
-		if (d->hash == n->hash && READ_ONCE(d->parent) == parent && d->len == n->len &&
-			name_equal(READ_ONCE(d->name), n->text, n->len))
+		if (d->hash == n->hash && READ_ONCE(d->parent) == parent && d->len == n->len && name_matches(d, n))
 			break;
 	return d;
 }
 
 /* Counted, or NULL. For holders of the directory's lock. */
 struct dentry *dcache_find(struct dentry *parent, const struct name *n);
-/* A new dentry, in no table, negative, with one reference; counts its parent. name need not be NUL-terminated. NULL: out of memory. */
+/* A new dentry, in no table, negative, with one reference; counts its parent. name need not be NUL-terminated. NULL:
+ * out of memory. */
 struct dentry *dentry_create(struct dentry *parent, const char *name, size_t len) must_check;
 /* A root or a nameless file's: its own parent. Takes the inode's reference on success. */
 struct dentry *dentry_create_root(struct super *s, struct inode *i, const char *name) must_check;
@@ -165,8 +181,9 @@ static inline void dentry_set_inode(struct dentry *d, struct inode *i)
 /* Takes d out of the table for good: its name was removed. */
 void dentry_delete(struct dentry *d);
 /*
- * Gives d the place of `to` (parent and name), which leaves the table; with exchange both swap places.  The new names were prepared by
- * dentry_move_prepare so that this cannot fail.  The directories' locks and the rename mutex (if they differ) are held.
+ * Gives d the place of `to` (parent and name), which leaves the table; with exchange both swap places.  The new names
+ * were prepared by dentry_move_prepare so that this cannot fail.  The directories' locks and the rename mutex (if they
+ * differ) are held.
  */
 struct dentry_move {
 	char *name, *name_to; /* long names; NULL: fits inline */

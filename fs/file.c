@@ -1,9 +1,10 @@
 /*
  * What is done with an open file: read, write, seek, iterate, poll, ioctl, sync, size, mapping.
  *
- * The position belongs to the open file and is guarded by pos_lock, which is only taken when somebody else may use the file at the same time:
- * a caller holds a reference of its own unless it is the only thread of the only process that has the file, so refs == 1 means alone.
- * pos_lock comes before the inode's lock; the inode's lock makes each write atomic against other writes and appends.
+ * The position belongs to the open file and is guarded by pos_lock, which is only taken when somebody else may use the
+ * file at the same time: a caller holds a reference of its own unless it is the only thread of the only process that
+ * has the file, so refs == 1 means alone. pos_lock comes before the inode's lock; the inode's lock makes each write
+ * atomic against other writes and appends.
  */
 #include <asm/poll.h>
 #include <linux/capability.h>
@@ -27,7 +28,6 @@ static always_inline void pos_unlock(struct file *f, bool locked)
 	if (locked)
 		mutex_unlock(&f->pos_lock);
 }
-
 
 int64_t vfs_read(struct file *f, struct uio *u)
 {
@@ -162,9 +162,15 @@ int64_t file_seek_generic(struct file *f, int64_t offset, int whence)
 	int64_t base, pos, size = (int64_t)inode_size(f->inode);
 
 	switch (whence) {
-	case SEEK_SET: base = 0; break;
-	case SEEK_CUR: base = (int64_t)f->pos; break;
-	case SEEK_END: base = size; break;
+	case SEEK_SET:
+		base = 0;
+		break;
+	case SEEK_CUR:
+		base = (int64_t)f->pos;
+		break;
+	case SEEK_END:
+		base = size;
+		break;
 	case SEEK_DATA: /* without knowledge of holes: all is data, and one hole begins at the end */
 		return offset < 0 || offset >= size ? -ENXIO : offset;
 	case SEEK_HOLE:
@@ -311,7 +317,7 @@ int vfs_mmap(struct file *f, uint64_t offset, uint64_t len, unsigned area_flags,
 	return 0;
 }
 
-/* --- what vm/ needs to know of files ----------------------------------------------------------------------------------- */
+/* --- what vm/ needs to know of files ----------------------------------------------------------------------------- */
 
 static void mapped_file_get(void *file)
 {

@@ -1,12 +1,13 @@
 /*
- * Unpacks the boot initramfs: cpio archives, plain or gzip, one after the other, as Documentation/driver-api/early-userspace/buffer-format.rst
- * describes them.
+ * Unpacks the boot initramfs: cpio archives, plain or gzip, one after the other, as
+ * Documentation/driver-api/early-userspace/buffer-format.rst describes them.
  *
- * Bytes flow: initrd memory → (gzip) → cpio parser → pages of tmpfs files.  A plain archive's data is copied once, and the initrd's pages are given
- * back as the parser passes them, so a machine needs little more memory than the larger of archive and files.  A gzip member needs its
- * input until it is inflated.
+ * Bytes flow: initrd memory → (gzip) → cpio parser → pages of tmpfs files.  A plain archive's data is copied once, and
+ * the initrd's pages are given back as the parser passes them, so a machine needs little more memory than the larger of
+ * archive and files.  A gzip member needs its input until it is inflated.
  *
- * Hard links: names with the same (device, inode) are linked to the first of them, found in a hash table that lives until the trailer.
+ * Hard links: names with the same (device, inode) are linked to the first of them, found in a hash table that lives
+ * until the trailer.
  */
 #include "fs/initramfs.h"
 
@@ -39,7 +40,7 @@ struct unpack {
 	bool compressed;
 };
 
-/* --- entries ------------------------------------------------------------------------------------------------------------- */
+/* --- entries ----------------------------------------------------------------------------------------------------- */
 
 static struct link_entry **link_bucket(struct unpack *u, const struct cpio_entry *e)
 {
@@ -178,8 +179,7 @@ static int begin_other(const struct unpack *u, const struct cpio_entry *e)
 		case S_IFBLK:
 		case S_IFIFO:
 		case S_IFSOCK:
-			err = vfs_mknod(u->who, NULL, e->name, e->mode,
-				(uint64_t)e->rdev_major << 32 | e->rdev_minor);
+			err = vfs_mknod(u->who, NULL, e->name, e->mode, (uint64_t)e->rdev_major << 32 | e->rdev_minor);
 			break;
 		default:
 			return -EINVAL;
@@ -211,7 +211,8 @@ static int unpack_begin(void *ctx, const struct cpio_entry *e)
 	/* As on Linux an entry that cannot be made (its directory is missing) is passed over, but not in silence. */
 	if (err && err != -ENOMEM) {
 		log_warn("initramfs: \"%s\" cannot be made (error %d): %s; entry skipped", e->name, -err,
-			err == -ENOENT ? "its directory is not in the archive before it" : "the file system refused it");
+			 err == -ENOENT ? "its directory is not in the archive before it"
+					: "the file system refused it");
 		return 1;
 	}
 	return err;
@@ -249,7 +250,7 @@ static int unpack_end(void *ctx)
 	return err;
 }
 
-/* --- the stream ------------------------------------------------------------------------------------------------------------ */
+/* --- the stream -------------------------------------------------------------------------------------------------- */
 
 static const struct cpio_ops unpack_ops = {
 	.begin = unpack_begin,
@@ -286,13 +287,17 @@ static cold void report_memory(const struct unpack *u, uint64_t offset, const ui
 	struct page_stats s;
 
 	page_stats_get(&s);
-	log_err("initramfs: out of memory at byte %lu of %lu, in \"%s\", with %lu MiB of RAM; about %lu MiB would do: give the machine more "
-		"(qemu -m) or make the archive smaller", (unsigned long)offset, (unsigned long)len, u->parser.name_buf,
-		(unsigned long)(s.total * PAGE_SIZE / MIB), (unsigned long)((s.total * PAGE_SIZE + missing + missing / 8) / MIB + 2));
+	log_err("initramfs: out of memory at byte %lu of %lu, in \"%s\", with %lu MiB of RAM; about %lu MiB would do: "
+		"give the machine more "
+		"(qemu -m) or make the archive smaller",
+		(unsigned long)offset, (unsigned long)len, u->parser.name_buf,
+		(unsigned long)(s.total * PAGE_SIZE / MIB),
+		(unsigned long)((s.total * PAGE_SIZE + missing + missing / 8) / MIB + 2));
 }
 
 /* offset: how far into src the good part goes. */
-static cold void report(const struct unpack *u, int err, uint64_t offset, const uint8_t *src, uint64_t len, const char *gzip_error)
+static cold void report(const struct unpack *u, int err, uint64_t offset, const uint8_t *src, uint64_t len,
+			const char *gzip_error)
 {
 	const struct cpio_parser *c = &u->parser;
 	const char *kind = offset < len ? other_compression(src + offset, len - offset) : NULL;
@@ -300,17 +305,22 @@ static cold void report(const struct unpack *u, int err, uint64_t offset, const 
 	if (err == -ENOMEM)
 		report_memory(u, u->compressed ? offset : c->offset, src, len);
 	else if (gzip_error)
-		log_err("initramfs: gzip data from byte %lu of %lu on: %s; the archive is damaged or was cut short: make it again and check it "
-			"with `gzip -t`", (unsigned long)offset, (unsigned long)len, gzip_error);
+		log_err("initramfs: gzip data from byte %lu of %lu on: %s; the archive is damaged or was cut short: "
+			"make it again and check it "
+			"with `gzip -t`",
+			(unsigned long)offset, (unsigned long)len, gzip_error);
 	else if (c->error)
-		log_err("initramfs: %s at byte %lu of the %s archive%s%s%s; make it again with `cpio -o -H newc`", c->error,
-			(unsigned long)c->error_offset, u->compressed ? "inflated" : "cpio", c->name_buf[0] ? ", entry \"" : "",
-			c->name_buf, c->name_buf[0] ? "\"" : "");
+		log_err("initramfs: %s at byte %lu of the %s archive%s%s%s; make it again with `cpio -o -H newc`",
+			c->error, (unsigned long)c->error_offset, u->compressed ? "inflated" : "cpio",
+			c->name_buf[0] ? ", entry \"" : "", c->name_buf, c->name_buf[0] ? "\"" : "");
 	else if (kind)
-		log_err("initramfs: %s compression (at byte %lu) is not supported; pack it with gzip or not at all", kind, (unsigned long)offset);
+		log_err("initramfs: %s compression (at byte %lu) is not supported; pack it with gzip or not at all",
+			kind, (unsigned long)offset);
 	else
-		log_err("initramfs: byte %lu of %lu is the start of neither a newc cpio nor a gzip archive; pass one of these with -initrd "
-			"(`cpio -o -H newc`, optionally through gzip)", (unsigned long)offset, (unsigned long)len);
+		log_err("initramfs: byte %lu of %lu is the start of neither a newc cpio nor a gzip archive; pass one "
+			"of these with -initrd "
+			"(`cpio -o -H newc`, optionally through gzip)",
+			(unsigned long)offset, (unsigned long)len);
 }
 
 static int push_gzip(struct unpack *u, const uint8_t *src, size_t len, size_t *used, const char **error)

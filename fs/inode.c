@@ -100,7 +100,7 @@ bool inode_owner_or_capable(const struct inode *i, const struct cred *cred)
 int inode_may_delete(const struct inode *dir, const struct inode *victim, const struct cred *cred)
 {
 	if (!(dir->mode & S_ISVTX) || cred->fsuid == victim->uid || cred->fsuid == dir->uid ||
-		cred_capable(cred, CAP_FOWNER))
+	    cred_capable(cred, CAP_FOWNER))
 		return 0;
 	return -EPERM;
 }
@@ -121,16 +121,18 @@ static bool timestamp_after(const struct timestamp *a, const struct timestamp *b
 	return a->sec != b->sec ? a->sec > b->sec : a->nsec > b->nsec;
 }
 
-/* mount(8), relatime: atime moves when it is not after mtime and ctime, or a day old. The day is looked at when reading begins at 0. */
+/* mount(8), relatime: atime moves when it is not after mtime and ctime, or a day old. The day is looked at when reading
+ * begins at 0. */
 void inode_access_touch(struct file *f)
 {
 	struct inode *i = f->inode;
 	uint32_t flags = READ_ONCE(f->path.mount->flags);
 
-	if ((flags & (MS_RDONLY | MS_NOATIME)) || (f->flags & O_NOATIME) || (S_ISDIR(i->mode) && (flags & MS_NODIRATIME)))
+	if ((flags & (MS_RDONLY | MS_NOATIME)) || (f->flags & O_NOATIME) ||
+	    (S_ISDIR(i->mode) && (flags & MS_NODIRATIME)))
 		return;
 	if (likely(timestamp_after(&i->atime, &i->mtime) && timestamp_after(&i->atime, &i->ctime)) &&
-		!(flags & MS_STRICTATIME)) {
+	    !(flags & MS_STRICTATIME)) {
 		if (likely(f->pos != 0))
 			return;
 		if (timestamp_now().sec - i->atime.sec < 24 * 3600)

@@ -19,7 +19,8 @@ static inline uint32_t rdev_minor(uint64_t rdev)
 
 /* Fills a zeroed inode: one reference, nlink 1, all times now, a fresh number. Owner 0:0. */
 void inode_init(struct inode *i, struct super *s, uint32_t mode);
-/* Owner and group of a new inode in dir: the creator's, or dir's group where dir is set-group-id (man 2 open, 7 inode). */
+/* Owner and group of a new inode in dir: the creator's, or dir's group where dir is set-group-id (man 2 open, 7 inode).
+ * */
 void inode_set_owner(struct inode *i, const struct inode *dir, const struct cred *cred);
 static inline void inode_get(struct inode *i)
 {
@@ -65,14 +66,16 @@ static inline void inode_executors_put(struct inode *i)
 {
 	__atomic_fetch_add(&i->writers, 1, __ATOMIC_RELEASE);
 }
-/* Applies what is in c to the inode's fields; for file systems without a setattr of their own. Inode lock held for writing. */
+/* Applies what is in c to the inode's fields; for file systems without a setattr of their own. Inode lock held for
+ * writing. */
 void inode_apply_attr(struct inode *i, const struct attr_change *c);
 
 /* file operations for what is not the file system's own: by type of inode. open() decides. */
 extern const struct file_ops chardev_file_ops, fifo_file_ops, special_file_ops;
 const struct file_ops *inode_special_ops(uint32_t mode);
 /* Allocates an open file for p (takes its references on success). mode: enum file_mode. */
-int file_create(struct path *p, const struct file_ops *ops, unsigned flags, unsigned mode, const struct cred *cred, struct file **out) must_check;
+int file_create(struct path *p, const struct file_ops *ops, unsigned flags, unsigned mode, const struct cred *cred,
+		struct file **out) must_check;
 /* A place for a file in no directory: inode taken on success. */
 int anon_path_create(struct inode *i, const char *name, struct path *out) must_check;
 struct inode *anon_inode_create(uint32_t mode) must_check;

@@ -1,14 +1,16 @@
 /*
  * Mounts: theory.
  *
- * A mount puts a file system's (or, bound, a directory's) root on a place: it covers the dentry `mountpoint` of its parent mount.  There is one
- * tree of mounts.  The same dentry may be covered under one mount and not under another, so a place is always the pair (mount, dentry), and
- * crossings are found in a table keyed by that pair.  dentry.mounts says cheaply that there may be something to find.
+ * A mount puts a file system's (or, bound, a directory's) root on a place: it covers the dentry `mountpoint` of its
+ * parent mount.  There is one tree of mounts.  The same dentry may be covered under one mount and not under another, so
+ * a place is always the pair (mount, dentry), and crossings are found in a table keyed by that pair.  dentry.mounts
+ * says cheaply that there may be something to find.
  *
- * Locks: namespace_lock (sleeping) makes changes take turns; mount_lock (spinning) guards the table and the links for walks, which hold it for a
- * few instructions when they come to a covered dentry or to a mount's root.
- * Lifetime: being attached is one reference, each struct path another.  umount of a busy mount is refused; MNT_DETACH takes it out of the tree
- * and lets the users finish.  The last reference drops the root and the super; memory goes through walk_defer.
+ * Locks: namespace_lock (sleeping) makes changes take turns; mount_lock (spinning) guards the table and the links for
+ * walks, which hold it for a few instructions when they come to a covered dentry or to a mount's root.
+ * Lifetime: being attached is one reference, each struct path another.  umount of a busy mount is refused; MNT_DETACH
+ * takes it out of the tree and lets the users finish.  The last reference drops the root and the super; memory goes
+ * through walk_defer.
  */
 #include "fs/mount.h"
 
@@ -21,7 +23,8 @@
 
 #define MOUNT_BUCKETS 256
 /* mount(2) flags that belong to the mount, not to the file system */
-#define MOUNT_FLAGS (MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME | MS_NODIRATIME | MS_RELATIME | MS_STRICTATIME)
+#define MOUNT_FLAGS \
+	(MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME | MS_NODIRATIME | MS_RELATIME | MS_STRICTATIME)
 
 struct spinlock mount_lock = SPINLOCK_INIT(LOCK_MOUNT, "mount");
 struct mutex namespace_lock = MUTEX_INIT(namespace_lock, LOCK_NAMESPACE, "namespace");
@@ -34,7 +37,7 @@ static struct list supers = LIST_INIT(supers); /* super_lock */
 static int mount_id_last;		       /* atomic */
 static uint32_t super_dev_last;		       /* atomic */
 
-/* --- super blocks -------------------------------------------------------------------------------------------------------- */
+/* --- super blocks ------------------------------------------------------------------------------------------------ */
 
 void super_init(struct super *s, const struct fs_type *type, const struct super_ops *ops)
 {
@@ -105,7 +108,7 @@ int vfs_sync_all(void)
 	return err;
 }
 
-/* --- the table ----------------------------------------------------------------------------------------------------------- */
+/* --- the table --------------------------------------------------------------------------------------------------- */
 
 static struct mount **mount_bucket(const struct mount *parent, const struct dentry *d)
 {
@@ -214,7 +217,7 @@ void mount_put(struct mount *m)
 	super_put(s);
 }
 
-/* --- mount, bind, move, remount, umount ------------------------------------------------------------------------------------- */
+/* --- mount, bind, move, remount, umount -------------------------------------------------------------------------- */
 
 static int may_mount(const struct actor *who)
 {
@@ -273,12 +276,12 @@ size_t vfs_filesystems_print(char *buf, size_t len)
 
 	for (const struct fs_type *const *t = __start_filesystems; t < __stop_filesystems; t++)
 		n += (size_t)snprintf(buf + MIN(n, len), len - MIN(n, len), "%s\t%s\n",
-			(*t)->flags & FS_NODEV ? "nodev" : "", (*t)->name);
+				      (*t)->flags & FS_NODEV ? "nodev" : "", (*t)->name);
 	return n;
 }
 
-int vfs_mount(const struct actor *who, const char *source, const struct path *where, const char *type, unsigned long flags,
-	const char *options)
+int vfs_mount(const struct actor *who, const char *source, const struct path *where, const char *type,
+	      unsigned long flags, const char *options)
 {
 	const struct fs_type *t = fs_type_find(type, strlen(type));
 	struct super *s;
@@ -328,7 +331,7 @@ static int bind_children(struct mount *from, struct dentry *root, struct mount *
 {
 	struct mount *child;
 
-	LIST_FOR_EACH (child, &from->children, sibling) {
+	LIST_FOR_EACH(child, &from->children, sibling) {
 		struct mount *m;
 		struct path at;
 		int err;
@@ -474,7 +477,7 @@ int vfs_umount(const struct actor *who, const struct path *where, int flags)
 	return err;
 }
 
-/* --- pivot_root ---------------------------------------------------------------------------------------------------------------- */
+/* --- pivot_root -------------------------------------------------------------------------------------------------- */
 
 int vfs_pivot_root(const struct actor *who, const struct path *new_root, const struct path *put_old)
 {
@@ -491,7 +494,8 @@ int vfs_pivot_root(const struct actor *who, const struct path *new_root, const s
 
 	mutex_lock(&namespace_lock);
 	f = spin_lock(&mount_lock);
-	if (old_root.dentry != old_root.mount->root || new_root->dentry != new_root->mount->root || !new_root->mount->parent)
+	if (old_root.dentry != old_root.mount->root || new_root->dentry != new_root->mount->root ||
+	    !new_root->mount->parent)
 		err = -EINVAL;
 	else if (new_root->mount == old_root.mount || put_old->mount == old_root.mount)
 		err = -EBUSY;

@@ -8,8 +8,9 @@
 #include "fs/dcache.h"
 
 /*
- * A file system in use.  refs counts its mounts: with the last, ops->release drops its names.  memory counts those (as one) and the inodes that
- * are still open or seen by a walk: with the last, private and the super itself are freed (both by kfree).
+ * A file system in use.  refs counts its mounts: with the last, ops->release drops its names.  memory counts those (as
+ * one) and the inodes that are still open or seen by a walk: with the last, private and the super itself are freed
+ * (both by kfree).
  */
 struct super {
 	struct refcount refs, memory;
@@ -32,7 +33,8 @@ struct mount {
 	struct refcount refs; /* users; being attached counts as one */
 	struct super *super;  /* I, counted */
 	struct dentry *root;  /* I, counted */
-	struct mount *parent; /* m: uncounted while attached (a mount with children stays); NULL: detached or the first */
+	/* m: uncounted while attached (a mount with children stays); NULL: detached or the first */
+	struct mount *parent;
 	struct dentry *mountpoint; /* m, counted; in parent */
 	struct mount *hash_next;   /* m */
 	struct list children;	   /* m */
@@ -60,7 +62,8 @@ void super_memory_put(struct super *s);
 /* Frees a super whose making failed: without ops->release. */
 void super_forget(struct super *s);
 /* A mount that is nowhere (yet). Takes the super's reference on success. */
-int mount_create(struct super *s, struct dentry *root, const char *source, unsigned long flags, struct mount **out) must_check;
+int mount_create(struct super *s, struct dentry *root, const char *source, unsigned long flags,
+		 struct mount **out) must_check;
 static inline void mount_get(struct mount *m)
 {
 	refcount_get(&m->refs);
@@ -76,7 +79,8 @@ static inline bool path_read_only(const struct path *p)
 {
 	return (READ_ONCE(p->mount->flags) | READ_ONCE(p->mount->super->flags)) & MS_RDONLY;
 }
-/* mount(2) option parsing: "a=1,b,c=3". Returns false at the end. value NULL: no '='. Both point into *rest, which is cut up. */
+/* mount(2) option parsing: "a=1,b,c=3". Returns false at the end. value NULL: no '='. Both point into *rest, which is
+ * cut up. */
 bool option_next(char **rest, char **key, char **value);
 
 extern struct list mount_all; /* attached mounts in mount order; mount_lock, or namespace_lock to look */

@@ -67,11 +67,8 @@ static void out_flags(struct out *o, uint32_t flags)
 		uint32_t flag;
 		const char *text;
 	} words[] = {
-		{MS_NOSUID, ",nosuid"},
-		{MS_NODEV, ",nodev"},
-		{MS_NOEXEC, ",noexec"},
-		{MS_NOATIME, ",noatime"},
-		{MS_NODIRATIME, ",nodiratime"},
+		{MS_NOSUID, ",nosuid"},	  {MS_NODEV, ",nodev"},		  {MS_NOEXEC, ",noexec"},
+		{MS_NOATIME, ",noatime"}, {MS_NODIRATIME, ",nodiratime"},
 	};
 
 	out_text(o, flags & MS_RDONLY ? "ro" : "rw");
@@ -95,7 +92,7 @@ static void print_mountinfo(struct out *o, struct mount *m, const char *where, c
 	struct mount *parent = m->parent;
 
 	snprintf(text, sizeof(text), "%d %d %u:%u ", m->id, parent ? parent->id : m->id, rdev_major(m->super->dev),
-		rdev_minor(m->super->dev));
+		 rdev_minor(m->super->dev));
 	out_text(o, text);
 	out_escaped(o, path_render_in_super(&inner, scratch, scratch_len) ?: "/");
 	out_char(o, ' ');
@@ -134,7 +131,7 @@ size_t vfs_mounts_print(const struct path *root, bool mountinfo, char *buf, size
 		return 0;
 	/* the tree stands still: changes need this lock, and no other is needed to look */
 	mutex_lock(&namespace_lock);
-	LIST_FOR_EACH (m, &mount_all, all) {
+	LIST_FOR_EACH(m, &mount_all, all) {
 		struct path p = {m, m->root};
 		char *where = path_render(&p, root, scratch, PATH_MAX_BYTES);
 

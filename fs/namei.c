@@ -1,16 +1,17 @@
 /*
  * Walking a path: theory.
  *
- * A walk goes from directory to directory inside a walk section (dcache.h): no lock, no count, interrupts off, until the path is at its end or
- * something must sleep.  For that it steps outside: it counts the place where it stands, does what sleeps (a look-up in a file system that is
- * not in memory, reading a link's text, a "magic" link), and enters again at the new place, which stays counted in `held` until the walk
- * has counted another.  A path whose names are all cached is so walked with two counts in all, at its end.
+ * A walk goes from directory to directory inside a walk section (dcache.h): no lock, no count, interrupts off, until
+ * the path is at its end or something must sleep.  For that it steps outside: it counts the place where it stands, does
+ * what sleeps (a look-up in a file system that is not in memory, reading a link's text, a "magic" link), and enters
+ * again at the new place, which stays counted in `held` until the walk has counted another.  A path whose names are all
+ * cached is so walked with two counts in all, at its end.
  *
  * The root is read anew at each entry, since another thread may change it; it only matters for ".." and absolute links.
  * A place that dies between being found and being counted (DENTRY_DEAD) makes the walk start again.
  *
- * Symbolic links are followed by walking their text with the rest of the path behind it (man 7 path_resolution), at most SYMLINK_DEPTH_MAX
- * per walk, so a loop ends in -ELOOP and depth costs no stack.
+ * Symbolic links are followed by walking their text with the rest of the path behind it (man 7 path_resolution), at
+ * most SYMLINK_DEPTH_MAX per walk, so a loop ends in -ELOOP and depth costs no stack.
  *
  * Rejected: recursion per link; counting each directory; a lock per directory while walking.
  */
@@ -23,7 +24,7 @@
 
 #define WALK_AGAIN 1 /* internal: start from the beginning */
 
-/* --- entering and leaving the section ---------------------------------------------------------------------------------- */
+/* --- entering and leaving the section ---------------------------------------------------------------------------- */
 
 static void walk_load_root(struct walk *w)
 {
@@ -45,17 +46,6 @@ static void walk_begin(struct walk *w)
 	w->seq = atomic_load_acquire(&dcache_seq);
 	walk_load_root(w);
 	w->inode = w->at.dentry ? w->at.dentry->inode : NULL;
-}
-
-static bool path_get_live(const struct path *p)
-{
-	if (!refcount_get_unless_zero(&p->mount->refs))
-		return false;
-	if (dentry_get_live(p->dentry))
-		return true;
-	/* the mount cannot die by this: it was alive before, and dying ones are put outside of sections */
-	__atomic_fetch_sub(&p->mount->refs.n, 1, __ATOMIC_ACQ_REL);
-	return false;
 }
 
 /* Leaves the section with `at` counted in held. WALK_AGAIN if it has died. */
@@ -88,75 +78,7 @@ static void walk_resume(struct walk *w, const struct path *p)
 	walk_begin(w);
 }
 
-/* --- children ---------------------------------------------------------------------------------------------------------- */
-
-static int child_ask(struct dentry *dir, const struct name *n, struct dentry **out)
-{
-	struct inode *i = NULL;
-	struct dentry *d, *there;
-	int err = dir->inode->ops->lookup(dir->inode, n->text, n->len, &i);
-
-	if (err && err != -ENOENT)
-		return err;
-	d = dentry_create(dir, n->text, n->len);
-	if (!d) {
-		if (i)
-			inode_put(i);
-		return -ENOMEM;
-	}
-	d->inode = i;
-	if (i && i->uncached) {
-		*out = d;
-		return 0;
-	}
-	there = dcache_insert(d);
-	if (there) {
-		dentry_put(d);
-		d = there;
-	}
-	*out = d;
-	return 0;
-}
-
-int child_find_locked(struct dentry *dir, const struct name *n, bool create, struct dentry **out)
-{
-	struct name hashed;
-	struct dentry *d;
-
-	name_parse(&hashed, dir, n->text);
-	d = dcache_find(dir, &hashed);
-	if (!d && dir->inode->ops->lookup && !dir->deleted) {
-		int err = child_ask(dir, &hashed, &d);
-
-		if (err)
-			return err;
-	}
-	if (!d && create) {
-		d = dentry_create(dir, hashed.text, hashed.len);
-		if (!d)
-			return -ENOMEM;
-	}
-	*out = d;
-	return 0;
-}
-
-void path_cross_mounts(struct path *p)
-{
-	while (READ_ONCE(p->dentry->mounts)) {
-		struct path next;
-		bool live;
-		irqflags_t f = walk_enter();
-		struct mount *m = mount_covering(p->mount, p->dentry);
-
-		next = (struct path){m, m ? m->root : NULL};
-		live = m && path_get_live(&next);
-		walk_leave(f);
-		if (!live)
-			return;
-		path_put(p);
-		*p = next;
-	}
-}
+/* --- the special steps ------------------------------------------------------------------------------------------- */
 
 /* Outside of the lock-free way: looks n up in w->at under the directory's lock and goes there. */
 static noinline int walk_child_slow(struct walk *w, const struct name *n, struct dentry **out)
@@ -177,7 +99,17 @@ static noinline int walk_child_slow(struct walk *w, const struct name *n, struct
 	return 0;
 }
 
-/* --- the special steps -------------------------------------------------------------------------------------------------- */
+/* What is seen at d on w->at.mount: d, or the root of what is mounted there, whose mount becomes w's. */
+static noinline struct dentry *walk_top(struct walk *w, struct dentry *d)
+{
+	struct mount *m;
+
+	while (READ_ONCE(d->mounts) && (m = mount_covering(w->at.mount, d))) {
+		w->at.mount = m;
+		d = m->root;
+	}
+	return d;
+}
 
 /* ".." : stays at the root, climbs off mounts. */
 static int walk_up(struct walk *w)
@@ -194,30 +126,8 @@ static int walk_up(struct walk *w)
 		if (w->flags & LOOKUP_NO_XDEV)
 			return -EXDEV;
 	}
-	p.dentry = atomic_load_acquire(&p.dentry->parent);
-	while (unlikely(READ_ONCE(p.dentry->mounts))) {
-		struct mount *m = mount_covering(p.mount, p.dentry);
-
-		if (!m)
-			break;
-		p = (struct path){m, m->root};
-	}
-	w->at = p;
-	w->inode = p.dentry->inode;
-	return 0;
-}
-
-static int walk_cross(struct walk *w)
-{
-	while (READ_ONCE(w->at.dentry->mounts)) {
-		struct mount *m = mount_covering(w->at.mount, w->at.dentry);
-
-		if (!m)
-			break;
-		if (w->flags & LOOKUP_NO_XDEV)
-			return -EXDEV;
-		w->at = (struct path){m, m->root};
-	}
+	w->at.mount = p.mount;
+	w->at.dentry = walk_top(w, atomic_load_acquire(&p.dentry->parent));
 	w->inode = w->at.dentry->inode;
 	return 0;
 }
@@ -273,9 +183,9 @@ static int walk_link_sleeping(struct walk *w, struct dentry *link, const char *r
 	if (i->ops->follow) {
 		struct path p;
 
-		err = w->flags & (LOOKUP_NO_MAGICLINKS | LOOKUP_NO_SYMLINKS) ? -ELOOP :
-		      w->flags & (LOOKUP_BENEATH | LOOKUP_IN_ROOT)	     ? -EXDEV :
-									       i->ops->follow(i, w->who, &p);
+		err = w->flags & (LOOKUP_NO_MAGICLINKS | LOOKUP_NO_SYMLINKS) ? -ELOOP
+			: w->flags & (LOOKUP_BENEATH | LOOKUP_IN_ROOT)	     ? -EXDEV
+									     : i->ops->follow(i, w->who, &p);
 		dentry_put(link);
 		if (err)
 			return err;
@@ -310,8 +220,8 @@ static int walk_link_sleeping(struct walk *w, struct dentry *link, const char *r
 }
 
 /*
- * Follows `link`, found in w->at; inside: whether we are in the section and link is uncounted (else outside, counted and `at` held).
- * On success the section is entered; on failure it is left.
+ * Follows `link`, found in w->at; inside: whether we are in the section and link is uncounted (else outside, counted
+ * and `at` held). On success the section is entered; on failure it is left.
  */
 static noinline int walk_follow(struct walk *w, struct dentry *link, const char *rest, bool inside)
 {
@@ -350,7 +260,64 @@ static noinline int walk_follow(struct walk *w, struct dentry *link, const char 
 	return walk_link_sleeping(w, link, rest);
 }
 
-/* --- the walk ----------------------------------------------------------------------------------------------------------- */
+/*
+ * The hot path: cached names of plain directories that everybody may search.  Stops, without having taken the step, at
+ * whatever is special: walk_components does that one and comes back.  With WALK_PARENT also before the last component.
+ */
+static always_inline void walk_plain(struct walk *w)
+{
+	const uint32_t open_dir = S_IFDIR | 0111;
+	struct dentry *at = w->at.dentry;
+	struct inode *i = w->inode;
+	const char *p = w->rest;
+	struct name n;
+
+	for (;;) {
+		const char *rest;
+		struct dentry *d;
+		struct inode *next;
+
+		if (unlikely((READ_ONCE(i->mode) & (S_IFMT | 0111)) != open_dir || i->ops->permission || *p == '.'))
+			break;
+		name_parse(&n, at, p);
+		if (unlikely(n.len - 1 >= NAME_MAX_BYTES)) /* also an empty one: a slash or the end */
+			break;
+		rest = p + n.len;
+		if (*rest) {
+			while (*++rest == '/')
+				;
+			if (unlikely(!*rest))
+				break;
+		} else if (w->flags & WALK_PARENT) {
+			break;
+		}
+		d = dcache_find_walking(at, &n);
+		if (unlikely(!d))
+			break;
+		next = atomic_load_acquire(&d->inode);
+		if (unlikely(!next || S_ISLNK(next->mode)))
+			break;
+		__atomic_thread_fence(__ATOMIC_ACQUIRE);
+		if (unlikely(atomic_load_relaxed(&dcache_seq) != w->seq || (w->seq & 1)))
+			break;
+		if (unlikely(READ_ONCE(d->mounts))) {
+			if (w->flags & LOOKUP_NO_XDEV)
+				break;
+			d = walk_top(w, d);
+			next = d->inode;
+		}
+		at = d;
+		i = next;
+		p = rest;
+		if (!*p)
+			break;
+	}
+	w->at.dentry = at;
+	w->inode = i;
+	w->rest = p;
+}
+
+/* --- the walk ---------------------------------------------------------------------------------------------------- */
 
 /* On return the section is left in case of an error, else still entered. */
 static int walk_components(struct walk *w)
@@ -359,11 +326,13 @@ static int walk_components(struct walk *w)
 	int err;
 
 	for (;;) {
-		const char *p = w->rest, *rest;
+		const char *p, *rest;
 		struct dentry *d;
 
-		while (*p == '/')
-			p++;
+		while (*w->rest == '/')
+			w->rest++;
+		walk_plain(w);
+		p = w->rest;
 		if (!*p) {
 			w->last_type = WALK_LAST_ROOT;
 			return 0;
@@ -413,7 +382,7 @@ static int walk_components(struct walk *w)
 		d = dcache_find_walking(w->at.dentry, &n);
 		__atomic_thread_fence(__ATOMIC_ACQUIRE);
 		if (unlikely(atomic_load_relaxed(&dcache_seq) != w->seq || (w->seq & 1) ||
-			    (!d && w->inode->ops->lookup))) {
+			     (!d && w->inode->ops->lookup))) {
 			err = walk_child_slow(w, &n, &d);
 			if (err == -ENOENT && last && (w->flags & WALK_PARENT)) {
 				walk_begin(w);
@@ -440,8 +409,8 @@ static int walk_components(struct walk *w)
 			return err;
 		}
 		if (unlikely(S_ISLNK(i->mode)) &&
-			(!last || (w->flags & (LOOKUP_FOLLOW | WALK_PARENT_FOLLOW)) ||
-				(w->trailing_slash && !(w->flags & WALK_PARENT)))) {
+		    (!last || (w->flags & (LOOKUP_FOLLOW | WALK_PARENT_FOLLOW)) ||
+		     (w->trailing_slash && !(w->flags & WALK_PARENT)))) {
 			err = walk_follow(w, d, rest, inside);
 			if (err)
 				return err;
@@ -463,9 +432,14 @@ static int walk_components(struct walk *w)
 		w->at.dentry = d;
 		w->inode = i;
 		if (unlikely(READ_ONCE(d->mounts))) {
-			err = walk_cross(w);
-			if (err)
+			struct mount *before = w->at.mount;
+
+			w->at.dentry = walk_top(w, d);
+			w->inode = w->at.dentry->inode;
+			if (w->at.mount != before && (w->flags & LOOKUP_NO_XDEV)) {
+				err = -EXDEV;
 				break;
+			}
 		}
 		w->rest = rest;
 	}
@@ -496,7 +470,7 @@ static int walk_once(struct walk *w)
 	if (err)
 		return err;
 	if (unlikely((w->trailing_slash || (w->flags & LOOKUP_DIRECTORY)) && !(w->flags & WALK_PARENT) &&
-		    !S_ISDIR(w->inode->mode))) {
+		     !S_ISDIR(w->inode->mode))) {
 		walk_leave(w->irq);
 		return -ENOTDIR;
 	}

@@ -6,24 +6,26 @@
 enum walk_last { WALK_LAST_NAME, WALK_LAST_DOT, WALK_LAST_DOTDOT, WALK_LAST_ROOT };
 
 enum walk_flag {
-	WALK_PARENT = 1u << 16,	       /* stop in the directory of the last component and say what that is */
-	WALK_PARENT_FOLLOW = 1u << 17, /* … unless it is a symbolic link: then go on with its text (open with O_CREAT) */
+	WALK_PARENT = 1u << 16, /* stop in the directory of the last component and say what that is */
+	/* … unless it is a symbolic link: then go on with its text (open with O_CREAT) */
+	WALK_PARENT_FOLLOW = 1u << 17,
 };
 
-/* A walk in progress. Starts with walk_path, ends with walk_fini. After success `at` is where it ended: counted, in `held`. */
+/* A walk in progress. Starts with walk_path, ends with walk_fini. After success `at` is where it ended: counted, in
+ * `held`. */
 struct walk {
 	const struct actor *who;
 	const struct path *base;
 	const char *path, *rest;
 	unsigned flags;
-	unsigned links;		  /* symbolic links followed */
-	struct path root;	  /* uncounted */
-	struct path at;		  /* uncounted inside the section */
-	struct inode *inode;	  /* of at */
-	struct path held;	  /* counted; what keeps `at` alive outside of the section */
+	unsigned links;	     /* symbolic links followed */
+	struct path root;    /* uncounted */
+	struct path at;	     /* uncounted inside the section */
+	struct inode *inode; /* of at */
+	struct path held;    /* counted; what keeps `at` alive outside of the section */
 	uint64_t seq;
 	irqflags_t irq;
-	char *link_buf;		  /* text being walked when a link was followed; owned */
+	char *link_buf; /* text being walked when a link was followed; owned */
 	/* result of WALK_PARENT */
 	struct name last;
 	enum walk_last last_type;
@@ -31,7 +33,8 @@ struct walk {
 };
 
 /* 0 or -errno. In both cases walk_fini follows. */
-int walk_path(struct walk *w, const struct actor *who, const struct path *base, const char *path, unsigned flags) must_check;
+int walk_path(struct walk *w, const struct actor *who, const struct path *base, const char *path,
+	      unsigned flags) must_check;
 void walk_fini(struct walk *w);
 /* Hands over the counted end of a walk. */
 static inline void walk_take(struct walk *w, struct path *out)
@@ -41,9 +44,12 @@ static inline void walk_take(struct walk *w, struct path *out)
 }
 
 /*
- * The child `n` of dir, counted, perhaps negative, made if it was not in the cache.  n->hash need not be valid.  dir's inode is locked, for
- * reading at least. create: also makes a dentry (in no table) where a directory in memory has nothing; else *out is NULL there.
+ * The child `n` of dir, counted, perhaps negative, made if it was not in the cache.  n->hash need not be valid.  dir's
+ * inode is locked, for reading at least. create: also makes a dentry (in no table) where a directory in memory has
+ * nothing; else *out is NULL there.
  */
 int child_find_locked(struct dentry *dir, const struct name *n, bool create, struct dentry **out) must_check;
 /* If something is mounted on *p goes there, counted. */
 void path_cross_mounts(struct path *p);
+/* Inside a walk section: counts p. False if its dentry or mount is on its way out. */
+bool path_get_live(const struct path *p) must_check;

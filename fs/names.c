@@ -1,6 +1,7 @@
 /*
  * Making and removing names: mknod, mkdir, symlink, link, unlink, rmdir.
- * Each finds the directory, locks it, finds the child in it, checks rights, and lets the file system act; then the dentry follows.
+ * Each finds the directory, locks it, finds the child in it, checks rights, and lets the file system act; then the
+ * dentry follows.
  */
 #include <linux/capability.h>
 #include <linux/fcntl.h>
@@ -14,7 +15,8 @@ struct create {
 };
 
 /* On failure nothing is locked or held. On success create_end follows. */
-static int create_begin(struct create *c, const struct actor *who, const struct path *base, const char *path, bool directory)
+static int create_begin(struct create *c, const struct actor *who, const struct path *base, const char *path,
+			bool directory)
 {
 	struct walk *w = &c->walk;
 	int err = walk_path(w, who, base, path, WALK_PARENT);
@@ -118,7 +120,7 @@ int vfs_symlink(const struct actor *who, const char *target, const struct path *
 }
 
 int vfs_link(const struct actor *who, const struct path *old_base, const char *old, const struct path *new_base,
-	const char *new_path, unsigned flags)
+	     const char *new_path, unsigned flags)
 {
 	struct path target;
 	struct inode *i;
@@ -130,7 +132,8 @@ int vfs_link(const struct actor *who, const struct path *old_base, const char *o
 	if ((flags & AT_EMPTY_PATH) && !cred_capable(who->cred, CAP_DAC_READ_SEARCH))
 		return -ENOENT;
 	err = vfs_lookup(who, old_base, old,
-		(flags & AT_SYMLINK_FOLLOW ? LOOKUP_FOLLOW : 0) | (flags & AT_EMPTY_PATH ? LOOKUP_EMPTY : 0), &target);
+			 (flags & AT_SYMLINK_FOLLOW ? LOOKUP_FOLLOW : 0) | (flags & AT_EMPTY_PATH ? LOOKUP_EMPTY : 0),
+			 &target);
 	if (err)
 		return err;
 	i = target.dentry->inode;
@@ -154,7 +157,7 @@ int vfs_link(const struct actor *who, const struct path *old_base, const char *o
 	return err;
 }
 
-/* --- removal ------------------------------------------------------------------------------------------------------------ */
+/* --- removal ----------------------------------------------------------------------------------------------------- */
 
 /* Like create_begin, for a child that must exist. */
 static int remove_begin(struct create *c, const struct actor *who)

@@ -15,7 +15,8 @@ void file_init(void)
 		panic("fs: no memory for the first file at boot");
 }
 
-int file_create(struct path *p, const struct file_ops *ops, unsigned flags, unsigned mode, const struct cred *cred, struct file **out)
+int file_create(struct path *p, const struct file_ops *ops, unsigned flags, unsigned mode, const struct cred *cred,
+		struct file **out)
 {
 	struct file *f = slab_alloc(file_cache, 0);
 
@@ -105,7 +106,8 @@ static int open_place(const struct actor *who, struct path *p, unsigned flags, b
 	if ((flags & O_DIRECTORY) && !S_ISDIR(i->mode))
 		err = -ENOTDIR;
 	else if (flags & O_PATH)
-		err = file_create(p, &place_file_ops, flags & (O_PATH | O_DIRECTORY | O_NOFOLLOW), FILE_PATH, who->cred, out);
+		err = file_create(p, &place_file_ops, flags & (O_PATH | O_DIRECTORY | O_NOFOLLOW), FILE_PATH, who->cred,
+				  out);
 	else if (likely(!created))
 		err = may_open(who, p, flags, mask | (flags & O_TRUNC ? MAY_WRITE : 0));
 	if (err || (flags & O_PATH))
@@ -149,10 +151,12 @@ int vfs_open_path(const struct actor *who, const struct path *p, unsigned flags,
 	return open_place(who, &mine, flags & ~(unsigned)(O_CREAT | O_EXCL), false, out);
 }
 
-/* --- O_CREAT ---------------------------------------------------------------------------------------------------------- */
+/* --- O_CREAT ----------------------------------------------------------------------------------------------------- */
 
-/* Creates the file or finds that it is there: *p is counted; *created says which. -ESTALE: a link came there, walk again. */
-static int create_or_find(struct walk *w, const struct actor *who, unsigned flags, uint32_t mode, struct path *p, bool *created)
+/* Creates the file or finds that it is there: *p is counted; *created says which. -ESTALE: a link came there, walk
+ * again. */
+static int create_or_find(struct walk *w, const struct actor *who, unsigned flags, uint32_t mode, struct path *p,
+			  bool *created)
 {
 	struct dentry *dir = w->held.dentry, *child = NULL;
 	struct inode *i = NULL;
@@ -204,8 +208,8 @@ out:
 	return 0;
 }
 
-static noinline int open_create(const struct actor *who, const struct path *base, const char *path, unsigned flags, uint32_t mode,
-	unsigned resolve, struct file **out)
+static noinline int open_create(const struct actor *who, const struct path *base, const char *path, unsigned flags,
+				uint32_t mode, unsigned resolve, struct file **out)
 {
 	unsigned walk_flags = WALK_PARENT | resolve | (flags & (O_EXCL | O_NOFOLLOW) ? 0 : WALK_PARENT_FOLLOW);
 	bool created;
@@ -240,8 +244,8 @@ static noinline int open_create(const struct actor *who, const struct path *base
 	return open_place(who, &p, flags, created, out);
 }
 
-static noinline int open_tmpfile(const struct actor *who, const struct path *base, const char *path, unsigned flags, uint32_t mode,
-	unsigned resolve, struct file **out)
+static noinline int open_tmpfile(const struct actor *who, const struct path *base, const char *path, unsigned flags,
+				 uint32_t mode, unsigned resolve, struct file **out)
 {
 	struct inode *dir, *i;
 	struct dentry *d;
@@ -256,8 +260,9 @@ static noinline int open_tmpfile(const struct actor *who, const struct path *bas
 	dir = p.dentry->inode;
 	err = path_read_only(&p) ? -EROFS : inode_permission(dir, MAY_WRITE | MAY_EXEC, who->cred);
 	if (!err)
-		err = dir->ops->tmpfile ?
-			dir->ops->tmpfile(dir, S_IFREG | (mode & 07777 & ~who->fs->umask), who->cred, &i) : -EOPNOTSUPP;
+		err = dir->ops->tmpfile
+			? dir->ops->tmpfile(dir, S_IFREG | (mode & 07777 & ~who->fs->umask), who->cred, &i)
+			: -EOPNOTSUPP;
 	if (err)
 		goto out;
 	i->tmpfile = !(flags & O_EXCL);
@@ -277,8 +282,8 @@ out:
 	return err;
 }
 
-int vfs_open(const struct actor *who, const struct path *base, const char *path, unsigned flags, uint32_t mode, unsigned resolve,
-	struct file **out)
+int vfs_open(const struct actor *who, const struct path *base, const char *path, unsigned flags, uint32_t mode,
+	     unsigned resolve, struct file **out)
 {
 	struct path p;
 	int err;
@@ -291,15 +296,18 @@ int vfs_open(const struct actor *who, const struct path *base, const char *path,
 	if ((flags & O_CREAT) && !(flags & O_PATH))
 		return open_create(who, base, path, flags, mode, resolve, out);
 	err = vfs_lookup(who, base, path,
-		resolve | (flags & O_NOFOLLOW ? 0 : LOOKUP_FOLLOW) | (flags & O_DIRECTORY ? LOOKUP_DIRECTORY : 0), &p);
+			 resolve | (flags & O_NOFOLLOW ? 0 : LOOKUP_FOLLOW) |
+				 (flags & O_DIRECTORY ? LOOKUP_DIRECTORY : 0),
+			 &p);
 	if (err)
 		return err;
 	return open_place(who, &p, flags, false, out);
 }
 
-/* --- exec ----------------------------------------------------------------------------------------------------------------- */
+/* --- exec -------------------------------------------------------------------------------------------------------- */
 
-int vfs_open_exec(const struct actor *who, const struct path *base, const char *path, unsigned lookup, struct file **out)
+int vfs_open_exec(const struct actor *who, const struct path *base, const char *path, unsigned lookup,
+		  struct file **out)
 {
 	struct inode *i;
 	struct path p;

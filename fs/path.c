@@ -40,7 +40,7 @@ bool path_is_unlinked(const struct path *p)
 	return p->dentry->deleted;
 }
 
-/* --- contexts ---------------------------------------------------------------------------------------------------------- */
+/* --- contexts ---------------------------------------------------------------------------------------------------- */
 
 struct fs_context *fs_context_initial(void)
 {
@@ -132,7 +132,7 @@ void fs_context_replace_all(const struct path *from, const struct path *to)
 	size_t replaced = 0;
 
 	irqflags_t all = spin_lock(&contexts_lock);
-	LIST_FOR_EACH (c, &contexts, all) {
+	LIST_FOR_EACH(c, &contexts, all) {
 		SPIN_GUARD(&c->lock);
 		if (path_equal(&c->root, from)) {
 			c->root = *to;
@@ -150,7 +150,7 @@ void fs_context_replace_all(const struct path *from, const struct path *to)
 		path_put(&p);
 }
 
-/* --- writing paths ------------------------------------------------------------------------------------------------------- */
+/* --- writing paths ----------------------------------------------------------------------------------------------- */
 
 struct render {
 	char *start, *at; /* filled from the end */

@@ -1,15 +1,16 @@
 /*
  * Pipes and FIFOs (man 7 pipe, 7 fifo).
  *
- * A pipe is a ring of page slots: head counts slots ever filled, tail slots ever emptied, both running freely.  Bytes are written into the last
- * slot's page while it has room for all of them, else into fresh pages, so PIPE_BUF (a page) is atomic: it fits one slot.  O_DIRECT writes
- * make packets: slots that are read one at a time.
+ * A pipe is a ring of page slots: head counts slots ever filled, tail slots ever emptied, both running freely.  Bytes
+ * are written into the last slot's page while it has room for all of them, else into fresh pages, so PIPE_BUF (a page)
+ * is atomic: it fits one slot.  O_DIRECT writes make packets: slots that are read one at a time.
  *
- * The mutex guards everything, also during the copies, which may sleep.  Readers sleep while the ring is empty, writers while it is full; each
- * side is woken only if its queue is not empty.  An emptied page is kept as a spare for the next write: a ping-pong allocates nothing.
+ * The mutex guards everything, also during the copies, which may sleep.  Readers sleep while the ring is empty, writers
+ * while it is full; each side is woken only if its queue is not empty.  An emptied page is kept as a spare for the next
+ * write: a ping-pong allocates nothing.
  *
- * Life: both ends of pipe(2) share one inode, whose private is the pipe; a FIFO's inode gets one at its first open.  `files` counts open
- * files under the inode's lock; the last frees the pipe.
+ * Life: both ends of pipe(2) share one inode, whose private is the pipe; a FIFO's inode gets one at its first open.
+ * `files` counts open files under the inode's lock; the last frees the pipe.
  */
 #include "fs/pipe.h"
 
@@ -22,7 +23,7 @@
 #include "mm/usercopy.h"
 
 #define PIPE_SLOTS_DEFAULT 16
-#define PIPE_SLOTS_MAX_USER 256	       /* 1 MiB, /proc/sys/fs/pipe-max-size */
+#define PIPE_SLOTS_MAX_USER 256 /* 1 MiB, /proc/sys/fs/pipe-max-size */
 #define PIPE_SPARES 2
 
 struct pipe_slot {
@@ -34,10 +35,10 @@ struct pipe_slot {
 struct pipe {
 	struct mutex lock;
 	struct wait_queue readable, writable;
-	uint32_t head, tail, capacity; /* slots; capacity is a power of two */
-	uint32_t readers, writers;     /* open files of each side */
+	uint32_t head, tail, capacity;	     /* slots; capacity is a power of two */
+	uint32_t readers, writers;	     /* open files of each side */
 	uint32_t reader_opens, writer_opens; /* ever: for opening FIFOs */
-	uint32_t files;		       /* inode's lock */
+	uint32_t files;			     /* inode's lock */
 	unsigned spares;
 	struct page *spare[PIPE_SPARES];
 	struct pipe_slot *slots; /* default_slots, or owned */
@@ -101,7 +102,7 @@ static void wake_writers(struct pipe *p)
 		wait_wake_key(&p->writable, POLLOUT | POLLWRNORM);
 }
 
-/* --- reading -------------------------------------------------------------------------------------------------------------- */
+/* --- reading ----------------------------------------------------------------------------------------------------- */
 
 static void slot_release(struct pipe *p, struct pipe_slot *s)
 {
@@ -164,7 +165,8 @@ static int64_t pipe_read(struct file *f, uint64_t pos, struct uio *u)
 			break;
 		}
 		mutex_unlock(&p->lock);
-		n = WAIT_UNTIL(&p->readable, !pipe_empty(p) || !READ_ONCE(p->writers), WAIT_INTERRUPTIBLE, WAIT_FOREVER);
+		n = WAIT_UNTIL(&p->readable, !pipe_empty(p) || !READ_ONCE(p->writers), WAIT_INTERRUPTIBLE,
+			       WAIT_FOREVER);
 		if (n)
 			return n;
 		mutex_lock(&p->lock);
@@ -173,7 +175,7 @@ static int64_t pipe_read(struct file *f, uint64_t pos, struct uio *u)
 	return n;
 }
 
-/* --- writing -------------------------------------------------------------------------------------------------------------- */
+/* --- writing ----------------------------------------------------------------------------------------------------- */
 
 /* Appends to the last page what makes whole pages of the rest, if it all fits there. 0, bytes or -EFAULT. */
 static int64_t pipe_merge(struct pipe *p, struct uio *u)
@@ -254,7 +256,8 @@ static int64_t pipe_write(struct file *f, uint64_t pos, struct uio *u)
 		mutex_unlock(&p->lock);
 		if (done)
 			wake_readers(p);
-		err = WAIT_UNTIL(&p->writable, !pipe_full(p) || !READ_ONCE(p->readers), WAIT_INTERRUPTIBLE, WAIT_FOREVER);
+		err = WAIT_UNTIL(&p->writable, !pipe_full(p) || !READ_ONCE(p->readers), WAIT_INTERRUPTIBLE,
+				 WAIT_FOREVER);
 		if (err)
 			return done ? done : err;
 		mutex_lock(&p->lock);
@@ -265,7 +268,7 @@ static int64_t pipe_write(struct file *f, uint64_t pos, struct uio *u)
 	return done ? done : err;
 }
 
-/* --- opening and closing ----------------------------------------------------------------------------------------------------- */
+/* --- opening and closing ----------------------------------------------------------------------------------------- */
 
 static void side_opened(struct pipe *p, unsigned mode)
 {
@@ -318,7 +321,8 @@ static int fifo_wait_partner(struct file *f, struct pipe *p)
 		if (!p->writers && !(f->flags & O_NONBLOCK)) {
 			opens = p->writer_opens;
 			mutex_unlock(&p->lock);
-			err = WAIT_UNTIL(&p->readable, READ_ONCE(p->writer_opens) != opens, WAIT_INTERRUPTIBLE, WAIT_FOREVER);
+			err = WAIT_UNTIL(&p->readable, READ_ONCE(p->writer_opens) != opens, WAIT_INTERRUPTIBLE,
+					 WAIT_FOREVER);
 			mutex_lock(&p->lock);
 		}
 		break;
@@ -328,7 +332,8 @@ static int fifo_wait_partner(struct file *f, struct pipe *p)
 		} else if (!p->readers) {
 			opens = p->reader_opens;
 			mutex_unlock(&p->lock);
-			err = WAIT_UNTIL(&p->writable, READ_ONCE(p->reader_opens) != opens, WAIT_INTERRUPTIBLE, WAIT_FOREVER);
+			err = WAIT_UNTIL(&p->writable, READ_ONCE(p->reader_opens) != opens, WAIT_INTERRUPTIBLE,
+					 WAIT_FOREVER);
 			mutex_lock(&p->lock);
 		}
 		break;
@@ -456,7 +461,7 @@ err_pipe:
 	return err;
 }
 
-/* --- F_SETPIPE_SZ ---------------------------------------------------------------------------------------------------------------- */
+/* --- F_SETPIPE_SZ ------------------------------------------------------------------------------------------------ */
 
 long pipe_get_size(struct file *f)
 {

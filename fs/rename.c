@@ -1,6 +1,6 @@
 /*
- * rename(2).  Locks: the namespace lock if the directories differ (so that no other rename changes who is below whom), then the upper of the two
- * directories, then the other, then a directory that is replaced.
+ * rename(2).  Locks: the namespace lock if the directories differ (so that no other rename changes who is below whom),
+ * then the upper of the two directories, then the other, then a directory that is replaced.
  */
 #include <linux/fcntl.h>
 #include <linux/fs.h>
@@ -152,13 +152,12 @@ static int rename_locked(struct rename *r)
 }
 
 int vfs_rename(const struct actor *who, const struct path *old_base, const char *old, const struct path *new_base,
-	const char *new_path, unsigned flags)
+	       const char *new_path, unsigned flags)
 {
 	struct rename r = {.who = who, .flags = flags};
 	int err;
 
-	if ((flags & ~(unsigned)(RENAME_NOREPLACE | RENAME_EXCHANGE)) ||
-		flags == (RENAME_NOREPLACE | RENAME_EXCHANGE))
+	if ((flags & ~(unsigned)(RENAME_NOREPLACE | RENAME_EXCHANGE)) || flags == (RENAME_NOREPLACE | RENAME_EXCHANGE))
 		return -EINVAL;
 	err = walk_path(&r.from, who, old_base, old, WALK_PARENT);
 	if (err)

@@ -23,9 +23,10 @@ void chardev_file_opened(struct file *f)
 	uint32_t major = rdev_major(f->inode->rdev);
 	struct tty *t;
 
-	/* /dev/console, /dev/tty and /dev/tty0 stand for another terminal: they never become the controlling one (man 4 console) */
-	if (major == TTYAUX_MAJOR || (major == TTY_MAJOR && rdev_minor(f->inode->rdev) == 0) || !(f->mode & FILE_READ) ||
-		!f->chardev.dev)
+	/* /dev/console, /dev/tty and /dev/tty0 stand for another terminal: they never become the controlling one (man 4
+	 * console) */
+	if (major == TTYAUX_MAJOR || (major == TTY_MAJOR && rdev_minor(f->inode->rdev) == 0) ||
+	    !(f->mode & FILE_READ) || !f->chardev.dev)
 		return;
 	t = tty_from_chardev(f->chardev.dev);
 	if (t)

@@ -1,4 +1,5 @@
-/* The system's names: uname(2), /proc/sys/kernel/{hostname,domainname,ostype,osrelease,version}, /proc/version. Thread context. */
+/* The system's names: uname(2), /proc/sys/kernel/{hostname,domainname,ostype,osrelease,version}, /proc/version. Thread
+ * context. */
 #pragma once
 
 #include <linux/utsname.h>

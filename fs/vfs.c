@@ -1,28 +1,31 @@
 /*
  * The virtual file system: theory.
  *
- * Five objects.  An inode is a file: its rights, times, content.  A dentry is a name (dcache.c).  A super is a file system in use, a mount puts
- * one on a place (mount.c).  A file is one opening of an inode: position, flags, access mode.  A place is the pair (mount, dentry), struct path.
+ * Five objects.  An inode is a file: its rights, times, content.  A dentry is a name (dcache.c).  A super is a file
+ * system in use, a mount puts one on a place (mount.c).  A file is one opening of an inode: position, flags, access
+ * mode.  A place is the pair (mount, dentry), struct path.
  *
  *     file ──counts──> mount, dentry ──counts──> inode ──counts──> super's memory
  *     mount ─────────> super, root dentry;   dentry ─────────> parent dentry
  *
- * Who counts what decides who lives: a file that was unlinked stays as long as a dentry without a name holds its inode; a file system stays as
- * long as a mount does; nothing counts upwards, so there are no circles.
+ * Who counts what decides who lives: a file that was unlinked stays as long as a dentry without a name holds its inode;
+ * a file system stays as long as a mount does; nothing counts upwards, so there are no circles.
  *
- * The core (this folder) does what is the same everywhere: walking, rights, locks, flags, errno.  A file system supplies inode_ops (names),
- * file_ops (content) and super_ops (life), and finds its locks already taken.  Where something has a natural default, NULL means that.
+ * The core (this folder) does what is the same everywhere: walking, rights, locks, flags, errno.  A file system
+ * supplies inode_ops (names), file_ops (content) and super_ops (life), and finds its locks already taken.  Where
+ * something has a natural default, NULL means that.
  *
- * Locks in order: file position > /proc text > namespace (renames between directories, mounts) > directory > child > replaced directory, all
- * sleeping; below them mount table, dentry LRU, hash buckets, spinning.  Reading a name takes none of them (walk sections, dcache.h).
+ * Locks in order: file position > /proc text > namespace (renames between directories, mounts) > directory > child >
+ * replaced directory, all sleeping; below them mount table, dentry LRU, hash buckets, spinning.  Reading a name takes
+ * none of them (walk sections, dcache.h).
  *
- * Rights are checked at the moment of naming or opening, by the credentials of who asks (struct actor), never of "current": so the kernel
- * itself can act (kernel_actor) and a call can be made on behalf of another.
+ * Rights are checked at the moment of naming or opening, by the credentials of who asks (struct actor), never of
+ * "current": so the kernel itself can act (kernel_actor) and a call can be made on behalf of another.
  *
  * Failure: every call either does all it says or nothing; results are written on success only.
  *
- * Rejected: operations inherited from a base by copying tables (hides what a file system does); a reference from inode to its dentries (nobody
- * needs it; hard links would make it a list); one lock for name space and content.
+ * Rejected: operations inherited from a base by copying tables (hides what a file system does); a reference from inode
+ * to its dentries (nobody needs it; hard links would make it a list); one lock for name space and content.
  */
 #include <linux/magic.h>
 

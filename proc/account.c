@@ -1,5 +1,6 @@
 /*
- * What each user has in use, by real uid, for the limits that count per user and not per process: RLIMIT_NPROC, RLIMIT_SIGPENDING (man 2 getrlimit).
+ * What each user has in use, by real uid, for the limits that count per user and not per process: RLIMIT_NPROC,
+ * RLIMIT_SIGPENDING (man 2 getrlimit).
  *
  * A small hash of counted records; a record lives while a task of that user (or a signal one queued) does.
  */

@@ -1,9 +1,10 @@
 /*
  * Making tasks: fork(2), vfork(2), clone(2), clone3(2).
  *
- * Prepare, then commit: everything that may fail (memory, numbers, limits) is done while the new task is invisible; publishing it takes T and S and
- * cannot fail except for one thing that must be looked at under S: the group is being killed or stopped, in which case the call is
- * abandoned and restarted after the signal (a fork bomb dies of one Ctrl-C).
+ * Prepare, then commit: everything that may fail (memory, numbers, limits) is done while the new task is invisible;
+ * publishing it takes T and S and cannot fail except for one thing that must be looked at under S: the group is being
+ * killed or stopped, in which case the call is abandoned and restarted after the signal (a fork bomb dies of one
+ * Ctrl-C).
  */
 #include <asm/errno.h>
 #include <linux/capability.h>
@@ -21,10 +22,10 @@ struct vfork_wait {
 	bool done; /* S of the child */
 };
 
-#define CLONE_SUPPORTED                                                                                                              \
-	(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_VFORK | CLONE_PARENT | CLONE_THREAD | CLONE_SYSVSEM |              \
-	 CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID | CLONE_DETACHED | CLONE_UNTRACED | CLONE_CHILD_SETTID | CLONE_IO | \
-	 CLONE_PTRACE | CLONE_CLEAR_SIGHAND)
+#define CLONE_SUPPORTED                                                                                                \
+	(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_VFORK | CLONE_PARENT | CLONE_THREAD |               \
+	 CLONE_SYSVSEM | CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID | CLONE_DETACHED | CLONE_UNTRACED | \
+	 CLONE_CHILD_SETTID | CLONE_IO | CLONE_PTRACE | CLONE_CLEAR_SIGHAND)
 
 static int check_flags(const struct clone_args *a)
 {
@@ -52,8 +53,9 @@ static int count_task(struct task *me)
 	uint32_t total = __atomic_add_fetch(&task_total, 1, __ATOMIC_RELAXED);
 	int32_t mine = __atomic_add_fetch(&a->tasks, 1, __ATOMIC_RELAXED);
 
-	if (total <= task_limit() && ((uint64_t)(uint32_t)mine <= process_limit(RLIMIT_NPROC) || a->uid == 0 ||
-				      cred_capable(me->cred, CAP_SYS_RESOURCE) || cred_capable(me->cred, CAP_SYS_ADMIN)))
+	if (total <= task_limit() &&
+	    ((uint64_t)(uint32_t)mine <= process_limit(RLIMIT_NPROC) || a->uid == 0 ||
+	     cred_capable(me->cred, CAP_SYS_RESOURCE) || cred_capable(me->cred, CAP_SYS_ADMIN)))
 		return 0;
 	__atomic_fetch_sub(&task_total, 1, __ATOMIC_RELAXED);
 	__atomic_fetch_sub(&a->tasks, 1, __ATOMIC_RELAXED);
@@ -257,7 +259,8 @@ static int prepare(struct task *me, const struct clone_args *a, struct task **ou
 	clone_registers(me, t, a);
 	if (!(a->flags & CLONE_THREAD)) {
 		t->process->pid = t->tid;
-		process_get(t->process); /* the number's and the parent's reference, until reaped; the first is the task's */
+		process_get(
+			t->process); /* the number's and the parent's reference, until reaped; the first is the task's */
 	}
 	*out = t;
 	return 0;

@@ -1,16 +1,18 @@
 /*
  * execve(2): theory and orchestration.
  *
- * Everything is prepared beside the running program: the file is found and judged, strings are collected, a whole new address space with segments and stack is
- * built, and copies of what is shared (handlers, descriptors) and new credentials are made.  Until then any failure leaves the caller as it was, out-of-memory
- * included.  The point of no return is process_kill_other_threads; what follows are swaps of pointers that cannot fail.
+ * Everything is prepared beside the running program: the file is found and judged, strings are collected, a whole new
+ * address space with segments and stack is built, and copies of what is shared (handlers, descriptors) and new
+ * credentials are made. Until then any failure leaves the caller as it was, out-of-memory included.  The point of no
+ * return is process_kill_other_threads; what follows are swaps of pointers that cannot fail.
  *
- *   exec_script.c  opening, #! lines      exec_args.c   strings        exec_load.c  ELF segments       exec_stack.c  vectors, auxv
+ * exec_script.c opening, #! lines exec_args.c strings exec_load.c ELF segments exec_stack.c vectors, auxv
  *
- * Cost: two address spaces exist for a moment, of which the new one has two or three pages.  Gain: no "killed in the middle of exec".
+ * Cost: two address spaces exist for a moment, of which the new one has two or three pages. Gain: no "killed in the
+ * middle of exec".
  *
- * Set-id programs (man 2 execve): honoured unless the mount says nosuid or the process no_new_privs.
- * Capabilities follow capabilities(7), "Transformation of capabilities during execve()", for files without file capabilities.
+ * Set-id programs (man 2 execve): honoured unless the mount says nosuid or the process no_new_privs. Capabilities
+ * follow capabilities(7), "Transformation of capabilities during execve()", for files without file capabilities.
  */
 #include "proc/exec.h"
 
@@ -35,7 +37,7 @@ static const char *base_name(const char *path)
 	return slash ? slash + 1 : path;
 }
 
-/* --- credentials -------------------------------------------------------------------------------------------------------- */
+/* --- credentials ------------------------------------------------------------------------------------------------- */
 
 static bool set_id_allowed(const struct exec *e)
 {
@@ -46,7 +48,8 @@ static bool set_id_allowed(const struct exec *e)
 	return !(st.flags & MOUNT_NOSUID);
 }
 
-/* capabilities(7): P'(ambient) = privileged ? 0 : P(ambient); P'(permitted) = (P(inheritable) & F) | (F & bounding) | P'(ambient). */
+/* capabilities(7): P'(ambient) = privileged ? 0 : P(ambient); P'(permitted) = (P(inheritable) & F) | (F & bounding) |
+ * P'(ambient). */
 static void new_capabilities(struct cred *n, bool set_id)
 {
 	bool root_rules = !(n->securebits & SECBIT_NOROOT);
@@ -78,9 +81,9 @@ static int prepare_cred(struct exec *e)
 	next.euid = next.suid = next.fsuid = euid;
 	next.egid = next.sgid = next.fsgid = egid;
 	new_capabilities(&next, set_id);
-	if (next.euid == c->euid && next.suid == c->suid && next.fsuid == c->fsuid && next.egid == c->egid && next.sgid == c->sgid &&
-	    next.fsgid == c->fsgid && next.cap_permitted == c->cap_permitted && next.cap_effective == c->cap_effective &&
-	    next.cap_ambient == c->cap_ambient)
+	if (next.euid == c->euid && next.suid == c->suid && next.fsuid == c->fsuid && next.egid == c->egid &&
+	    next.sgid == c->sgid && next.fsgid == c->fsgid && next.cap_permitted == c->cap_permitted &&
+	    next.cap_effective == c->cap_effective && next.cap_ambient == c->cap_ambient)
 		return 0;
 	struct cred *n = cred_copy(c, c->group_count);
 	if (!n)
@@ -92,7 +95,7 @@ static int prepare_cred(struct exec *e)
 	return 0;
 }
 
-/* --- prepare -------------------------------------------------------------------------------------------------------------- */
+/* --- prepare ----------------------------------------------------------------------------------------------------- */
 
 static int prepare_private_copies(struct exec *e)
 {
@@ -109,8 +112,8 @@ static int prepare_private_copies(struct exec *e)
 	return err;
 }
 
-static int prepare(struct exec *e, const struct path *base, const char *path, unsigned lookup_flags, const struct exec_strings *argv,
-		   const struct exec_strings *envp)
+static int prepare(struct exec *e, const struct path *base, const char *path, unsigned lookup_flags,
+		   const struct exec_strings *argv, const struct exec_strings *envp)
 {
 	int err = exec_open(e, base, path, lookup_flags);
 
@@ -131,7 +134,7 @@ static int prepare(struct exec *e, const struct path *base, const char *path, un
 	return err;
 }
 
-/* --- commit ---------------------------------------------------------------------------------------------------------------- */
+/* --- commit ------------------------------------------------------------------------------------------------------ */
 
 static void switch_image(struct exec *e, struct task *t)
 {
@@ -248,8 +251,8 @@ static void exec_free(struct exec *e)
 	kfree(e);
 }
 
-int exec_program(const struct path *base, const char *path, unsigned lookup_flags, const char *script_name, const struct exec_strings *argv,
-		 const struct exec_strings *envp)
+int exec_program(const struct path *base, const char *path, unsigned lookup_flags, const char *script_name,
+		 const struct exec_strings *argv, const struct exec_strings *envp)
 {
 	struct exec *e = kzalloc(sizeof(*e));
 	if (!e)

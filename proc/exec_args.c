@@ -1,7 +1,8 @@
 /*
- * The argument and environment strings of execve: one copy from the program's memory into kernel pages, packed as they will lie on the new stack, and
- * one from there to the stack.  Limits as on Linux (man 2 execve, "Limits on size of arguments and environment"): a quarter of the stack limit, never
- * below 128 KiB nor above 6 MiB, pointers included; 128 KiB a string.
+ * The argument and environment strings of execve: one copy from the program's memory into kernel pages, packed as
+ * they will lie on the new stack, and one from there to the stack. Limits as on Linux (man 2 execve, "Limits on size
+ * of arguments and environment"): a quarter of the stack limit, never below 128 KiB nor above 6 MiB, pointers
+ * included; 128 KiB a string.
  */
 #include <asm/errno.h>
 #include <linux/resource.h>

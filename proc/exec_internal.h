@@ -1,5 +1,6 @@
 /*
- * What the files of exec share: one struct exec lives from the call to the commit, and everything that can fail is in it by then.
+ * What the files of exec share: one struct exec lives from the call to the commit, and everything that can fail is in
+ * it by then.
  */
 #pragma once
 
@@ -37,7 +38,7 @@ struct exec {
 	const char *filename;
 	char head[EXEC_HEAD_BYTES];
 	size_t head_len;
-	struct exec_elf program, interp; /* interp.file NULL: none */
+	struct exec_elf program, interp;   /* interp.file NULL: none */
 	char *prefix[EXEC_PREFIX_MAX + 1]; /* argv put before the caller's by scripts, owned; used from prefix_start */
 	unsigned prefix_start;
 	bool is_script;

@@ -1,8 +1,10 @@
 /*
- * Mapping an ELF image and its interpreter into a fresh address space.  lib/elf.c has judged the headers; what is left is placement.
+ * Mapping an ELF image and its interpreter into a fresh address space. lib/elf.c has judged the headers; what is left
+ * is placement.
  *
- * Placement: a static-PIE or PIE program at 0x555555554000 as Linux without randomisation, the interpreter at the top of the mapping area.  Nothing is random in the
- * layout (AT_RANDOM's bytes are); runs repeat exactly, which debugging and tests gain from.
+ * Placement: a static-PIE or PIE program at 0x555555554000 as Linux without randomisation, the interpreter at the top
+ * of the mapping area. Nothing is random in the layout (AT_RANDOM's bytes are); runs repeat exactly, which debugging
+ * and tests gain from.
  */
 #include <asm/errno.h>
 #include <linux/resource.h>
@@ -87,18 +89,19 @@ int exec_load_headers(struct exec *e)
 
 	if (!err && e->program.image.interp_bytes)
 		err = load_interp_headers(e, &why);
-	/* A file that is no ELF at all is an everyday thing (the shell then tries it as a script); a damaged one deserves a word. */
+	/* A file that is no ELF at all is an everyday thing (the shell then tries it as a script); a damaged one
+	 * deserves a word. */
 	if (err && why && e->head_len >= 4 && memcmp(e->head, ELFMAG, SELFMAG) == 0)
 		log_info("exec: %s: %s", e->filename, why);
 	return err;
 }
 
-/* --- mapping ------------------------------------------------------------------------------------------------------------- */
+/* --- mapping ----------------------------------------------------------------------------------------------------- */
 
 static unsigned area_flags_of(const Elf64_Phdr *ph)
 {
-	return (ph->p_flags & PF_R ? AREA_READ : 0) | (ph->p_flags & PF_W ? AREA_WRITE : 0) | (ph->p_flags & PF_X ? AREA_EXEC : 0) |
-	       AREA_MAY_WRITE;
+	return (ph->p_flags & PF_R ? AREA_READ : 0) | (ph->p_flags & PF_W ? AREA_WRITE : 0) |
+		(ph->p_flags & PF_X ? AREA_EXEC : 0) | AREA_MAY_WRITE;
 }
 
 static int map_file_part(struct aspace *as, struct file *f, const Elf64_Phdr *ph, uint64_t start, uint64_t end)
@@ -123,8 +126,11 @@ static int map_file_part(struct aspace *as, struct file *f, const Elf64_Phdr *ph
 
 static int map_zero_part(struct aspace *as, const Elf64_Phdr *ph, uint64_t start, uint64_t end)
 {
-	struct map_request r = {
-		.addr = start, .len = end - start, .flags = area_flags_of(ph), .fixed = true, .noreplace = true};
+	struct map_request r = {.addr = start,
+				.len = end - start,
+				.flags = area_flags_of(ph),
+				.fixed = true,
+				.noreplace = true};
 	uint64_t at;
 
 	return aspace_map(as, &r, &at);

@@ -1,5 +1,6 @@
 /*
- * "#!" scripts (man 2 execve, "Interpreter scripts"): the first line names the program that is started instead, with at most one argument.
+ * "#!" scripts (man 2 execve, "Interpreter scripts"): the first line names the program that is started instead, with
+ * at most one argument.
  */
 #include <asm/errno.h>
 
@@ -97,7 +98,8 @@ int exec_open(struct exec *e, const struct path *base, const char *path, unsigne
 		err = exec_script_parse(e->head, e->head_len, &interp, &arg);
 		if (err)
 			return err;
-		/* What the interpreter is told: its argument, and the script's name in place of argv[0]; a nested one keeps the name it was started by. */
+		/* What the interpreter is told: its argument, and the script's name in place of argv[0]; a nested one
+		 * keeps the name it was started by. */
 		if (depth == 0)
 			err = prefix_push(e, script);
 		if (!err && arg)

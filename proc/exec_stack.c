@@ -7,7 +7,8 @@
  *                    auxv, NULL, envp[], NULL, argv[]
  *   SP, 16-aligned   argc
  *
- * It is written into the new address space before the old one is given up, so that running out of memory here still leaves the caller intact.
+ * It is written into the new address space before the old one is given up, so that running out of memory here still
+ * leaves the caller intact.
  */
 #include <asm/errno.h>
 #include <linux/auxvec.h>
@@ -95,11 +96,12 @@ static int map_stack(struct exec *e, uint64_t lowest)
 	uint64_t need = EXEC_STACK_TOP - ALIGN_DOWN(lowest, (uint64_t)PAGE_SIZE);
 	uint64_t len = MIN(need + INITIAL_STACK_BYTES, MAX(limit, need));
 	const struct elf_image *image = &e->program.image;
-	/* Without PT_GNU_STACK Linux on x86-64 gives a 64-bit program a stack that is not executable (5.8 and later). */
+	/* Without PT_GNU_STACK Linux on x86-64 gives a 64-bit program a stack that is not executable (5.8 and later).
+	 * */
 	struct map_request r = {.addr = EXEC_STACK_TOP - len,
 				.len = len,
 				.flags = AREA_READ | AREA_WRITE | AREA_MAY_WRITE | AREA_GROWSDOWN | AREA_STACK |
-					 (image->has_stack_flags && image->stack_exec ? AREA_EXEC : 0),
+					(image->has_stack_flags && image->stack_exec ? AREA_EXEC : 0),
 				.fixed = true,
 				.noreplace = true};
 	uint64_t at;
@@ -113,7 +115,8 @@ static int write_strings(struct exec *e, uint64_t strings)
 	const struct exec_args *a = &e->args;
 
 	for (uint64_t done = 0; done < a->used; done += PAGE_SIZE) {
-		int err = write_bytes(e->aspace, strings + done, a->pages[done >> PAGE_SHIFT], MIN(a->used - done, (uint64_t)PAGE_SIZE));
+		int err = write_bytes(e->aspace, strings + done, a->pages[done >> PAGE_SHIFT],
+				      MIN(a->used - done, (uint64_t)PAGE_SIZE));
 		if (err)
 			return err;
 	}
@@ -136,7 +139,11 @@ int exec_stack_build(struct exec *e)
 	if (err)
 		return err;
 
-	struct word_writer w = {.as = as, .at = e->sp};
+	struct word_writer w; /* the chunk is filled before it is read */
+	w.as = as;
+	w.at = e->sp;
+	w.n = 0;
+	w.err = 0;
 	put_word(&w, a->argc);
 	for (uint32_t i = 0; i < a->argc; i++)
 		put_word(&w, strings + a->offsets[i]);

@@ -1,9 +1,10 @@
 /*
  * The end of a thread and of a process (exit(2), man 2 exit_group).
  *
- * task_exit gives back what may sleep first (robust futexes, descriptors, memory), then takes the thread out of its process under T and S.
- * The last thread out makes the process a zombie in the same step, hands its children on, and tells the parent.  The last thread to BEGIN exiting (live_count)
- * frees the address space: all others have stopped using it by then, since each drops its page tables before it counts itself out.
+ * task_exit gives back what may sleep first (robust futexes, descriptors, memory), then takes the thread out of its
+ * process under T and S. The last thread out makes the process a zombie in the same step, hands its children on, and
+ * tells the parent. The last thread to BEGIN exiting (live_count) frees the address space: all others have stopped
+ * using it by then, since each drops its page tables before it counts itself out.
  */
 #include <asm/errno.h>
 
@@ -16,7 +17,8 @@
 #include "sched/sched.h"
 #include "vm/aspace.h"
 
-/* What the program's memory is told before it is dropped: lock owners died, the thread id is gone, vfork's parent may go on. */
+/* What the program's memory is told before it is dropped: lock owners died, the thread id is gone, vfork's parent may
+ * go on. */
 void task_leave_memory(struct task *t)
 {
 	if (!uptr_null(t->robust_list))
@@ -65,7 +67,8 @@ static void drop_fs_files(struct task *t)
 	fs_context_put(fs);
 }
 
-/* The thread goes on with the kernel's tables alone. Returns the process's address space if nobody of it uses it any more. */
+/* The thread goes on with the kernel's tables alone. Returns the process's address space if nobody of it uses it any
+ * more. */
 static struct aspace *leave_aspace(struct task *t, struct exe **exe)
 {
 	struct process *p = t->process;
@@ -125,7 +128,8 @@ static void hand_on_children_locked(struct process *p, struct list *dead)
 			list_push_front(&reaper->children, &c->sibling);
 		else
 			list_push_back(&reaper->children, &c->sibling);
-		/* A group that p's being there kept from being orphaned: its stopped members would sleep for ever (POSIX, _exit). */
+		/* A group that p's being there kept from being orphaned: its stopped members would sleep for ever
+		 * (POSIX, _exit). */
 		if (c->group != p->group && c->group->session == p->group->session)
 			hang_up_orphans_locked(c->group, NULL);
 		if (c->parent_death_signal)

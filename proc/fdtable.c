@@ -1,15 +1,18 @@
 /*
  * File descriptor tables: theory.
  *
- * A table is an array of file pointers and two bitmaps (open, close-on-exec).  The first 64 numbers lie in the table's own struct, so fork copies one
- * object and most programs never see the array grow.  A number that is reserved (fd_reserve) has its open bit set and no file: look-ups say -EBADF.
+ * A table is an array of file pointers and two bitmaps (open, close-on-exec). The first 64 numbers lie in the table's
+ * own struct, so fork copies one object and most programs never see the array grow. A number that is reserved
+ * (fd_reserve) has its open bit set and no file: look-ups say -EBADF.
  *
- * Locking: the spinlock guards everything, and it is not needed by a task that is the table's only user for what it does itself: nobody else can
- * change the table, and another user can only come into being by the task's own clone.  /proc's readers take a reference too; they only read, so
- * they do not disturb a user that saw itself alone before.  Writers always lock because of these readers.
+ * Locking: the spinlock guards everything, and it is not needed by a task that is the table's only user for what it
+ * does itself: nobody else can change the table, and another user can only come into being by the task's own clone.
+ * /proc's readers take a reference too; they only read, so they do not disturb a user that saw itself alone before.
+ * Writers always lock because of these readers.
  *
- * Look-up (fd_borrow): alone, two loads and no counting, as nobody can close the file before the call ends; shared, a counted reference under the lock.
- * Rejected: RCU-like deferred freeing for shared look-ups; the lock is held for ten instructions and is per table.
+ * Look-up (fd_borrow): alone, two loads and no counting, as nobody can close the file before the call ends; shared, a
+ * counted reference under the lock. Rejected: RCU-like deferred freeing for shared look-ups; the lock is held for ten
+ * instructions and is per table.
  *
  * Files are released (file_put may sleep) only after the lock is dropped.
  */
@@ -86,7 +89,10 @@ int fdtable_grow(struct fdtable *t, uint32_t fd)
 	irqflags_t f = spin_lock(&t->lock);
 	void *old = NULL;
 	if (t->capacity < capacity) {
-		struct fdtable before = {.files = t->files, .open_map = t->open_map, .cloexec_map = t->cloexec_map, .capacity = t->capacity};
+		struct fdtable before = {.files = t->files,
+					 .open_map = t->open_map,
+					 .cloexec_map = t->cloexec_map,
+					 .capacity = t->capacity};
 		arrays_set(t, block, capacity);
 		memcpy(t->files, before.files, before.capacity * sizeof(*t->files));
 		memcpy(t->open_map, before.open_map, BITMAP_WORDS(before.capacity) * sizeof(uint64_t));
@@ -123,7 +129,8 @@ static void copy_locked(struct fdtable *from, struct fdtable *to, uint32_t top)
 		if (f)
 			file_get(f);
 		else
-			bitmap_clear(to->open_map, fd); /* reserved by another thread's call: its file will not come here */
+			bitmap_clear(to->open_map,
+				     fd); /* reserved by another thread's call: its file will not come here */
 	}
 	to->next_free = MIN(from->next_free, top);
 	for (uint32_t fd = 0; fd < to->next_free; fd++)
@@ -194,7 +201,7 @@ void fdtable_close_on_exec(struct fdtable *t)
 	}
 }
 
-/* --- look-up -------------------------------------------------------------------------------------------------------------- */
+/* --- look-up ----------------------------------------------------------------------------------------------------- */
 
 struct fd_ref fd_borrow(int fd)
 {
@@ -247,7 +254,7 @@ bool fdtable_cloexec(struct fdtable *t, int fd)
 	return (uint32_t)fd < t->capacity && bitmap_test(t->cloexec_map, (size_t)fd);
 }
 
-/* --- numbers ---------------------------------------------------------------------------------------------------------------- */
+/* --- numbers ----------------------------------------------------------------------------------------------------- */
 
 /* Lock held: marks the lowest free number >= min used. capacity when the table is full up to there. */
 uint32_t fdtable_reserve_locked(struct fdtable *t, uint32_t min, bool cloexec)

@@ -15,12 +15,12 @@ struct file;
 #define FDTABLE_MAX (1u << 20)
 
 struct fdtable {
-	struct refcount refs;	 /* tasks that share it, and /proc looking */
-	struct spinlock lock;	 /* the rest, unless the only user looks */
-	struct file **files;	 /* capacity entries */
+	struct refcount refs; /* tasks that share it, and /proc looking */
+	struct spinlock lock; /* the rest, unless the only user looks */
+	struct file **files;  /* capacity entries */
 	uint64_t *open_map, *cloexec_map;
 	uint32_t capacity;
-	uint32_t next_free;	 /* no free number below */
+	uint32_t next_free; /* no free number below */
 	struct file *inline_files[64];
 	uint64_t inline_maps[2]; /* most tables never need more */
 };
@@ -49,9 +49,9 @@ int fd_install(struct file *f, int min, bool cloexec) must_check;
 int fd_reserve(int min, bool cloexec) must_check;
 void fd_commit(int fd, struct file *f);
 void fd_cancel(int fd);
-int fd_close(int fd) must_check; /* -EBADF */
+int fd_close(int fd) must_check;				 /* -EBADF */
 int fd_replace(int fd, struct file *f, bool cloexec) must_check; /* dup2: takes f */
-int fd_get_cloexec(int fd);	   /* 0/1 or -EBADF */
+int fd_get_cloexec(int fd);					 /* 0/1 or -EBADF */
 int fd_set_cloexec(int fd, bool on) must_check;
 int fd_close_range(uint32_t first, uint32_t last, bool only_cloexec) must_check;
 /* Counted file of another process's table, for /proc; NULL. */

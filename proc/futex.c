@@ -1,17 +1,20 @@
 /*
  * Futexes: theory.
  *
- * A futex is a word of a program's memory; the kernel knows it only while somebody waits.  Waiters stand in hash buckets by key: the address space
- * and address for private ones and for shared calls on private memory, the memory object and offset for memory that is shared, so that processes that map
- * it at different places meet.  A waiter holds a reference on whatever its key points to, so a key is never reused while it is waited for.
+ * A futex is a word of a program's memory; the kernel knows it only while somebody waits. Waiters stand in hash
+ * buckets by key: the address space and address for private ones and for shared calls on private memory, the memory
+ * object and offset for memory that is shared, so that processes that map it at different places meet. A waiter holds
+ * a reference on whatever its key points to, so a key is never reused while it is waited for.
  *
- * No wake-up is lost: the waiter reads the word and joins the bucket under one hold of the bucket's lock, and a waker changes the word before it takes
- * that lock.  The word is read with interrupts off, where a missing page makes the read fail: then it is brought in without the lock, and the step repeated.
+ * No wake-up is lost: the waiter reads the word and joins the bucket under one hold of the bucket's lock, and a waker
+ * changes the word before it takes that lock. The word is read with interrupts off, where a missing page makes the
+ * read fail: then it is brought in without the lock, and the step repeated.
  *
- * A waiter lies on its sleeper's stack.  Wakers touch it only under its bucket's lock, and the sleeper takes that lock once more before it leaves.
+ * A waiter lies on its sleeper's stack. Wakers touch it only under its bucket's lock, and the sleeper takes that lock
+ * once more before it leaves.
  *
- * Locking: one bucket (LOCK_FUTEX), for requeue and wake_op the one with the lower address first (LOCK_FUTEX_SECOND for the other).
- * Not here: priority inheritance (-ENOSYS at the system call).
+ * Locking: one bucket (LOCK_FUTEX), for requeue and wake_op the one with the lower address first (LOCK_FUTEX_SECOND
+ * for the other). Not here: priority inheritance (-ENOSYS at the system call).
  */
 #include "proc/futex.h"
 
@@ -43,7 +46,7 @@ struct futex_bucket {
 };
 
 struct futex_waiter {
-	struct list_node node;	     /* bucket */
+	struct list_node node; /* bucket */
 	struct futex_key key;
 	uint32_t bitset;
 	bool woken;		     /* bucket lock to set */
@@ -71,7 +74,7 @@ void futex_init(void)
 	}
 }
 
-/* --- keys ------------------------------------------------------------------------------------------------------------------ */
+/* --- keys -------------------------------------------------------------------------------------------------------- */
 
 /* The object and offset of addr if its mapping is shared: counted. as->lock held for reading. */
 static bool shared_key(struct aspace *as, uint64_t addr, struct futex_key *key)
@@ -138,10 +141,11 @@ static bool key_equal(const struct futex_key *a, const struct futex_key *b)
 
 static struct futex_bucket *bucket_of(const struct futex_key *key)
 {
-	return &buckets[hash_mix((uintptr_t)key->what ^ 0x9e3779b97f4a7c15ull, key->offset ^ 0xd6e8feb86659fd93ull) & (bucket_count - 1)];
+	return &buckets[hash_mix((uintptr_t)key->what ^ 0x9e3779b97f4a7c15ull, key->offset ^ 0xd6e8feb86659fd93ull) &
+			(bucket_count - 1)];
 }
 
-/* --- waking ----------------------------------------------------------------------------------------------------------------------- */
+/* --- waking ------------------------------------------------------------------------------------------------------ */
 
 /* Bucket lock held. The waiter may leave as soon as the lock is dropped. */
 static void wake_locked(struct futex_waiter *w)
@@ -187,7 +191,7 @@ long futex_wake(uptr_t addr, int count, uint32_t bitset, bool shared)
 	return n;
 }
 
-/* --- waiting ------------------------------------------------------------------------------------------------------------------------ */
+/* --- waiting ----------------------------------------------------------------------------------------------------- */
 
 /* Joins the bucket if the word still is value. 0, -EAGAIN, -EFAULT. */
 static int enqueue(struct futex_waiter *w, uptr_t addr, uint32_t value)
@@ -231,8 +235,8 @@ static bool dequeue(struct futex_waiter *w)
 
 static long wait_restart(struct task *t)
 {
-	return futex_wait(t->restart.user, (uint32_t)t->restart.word[0], (uint32_t)t->restart.word[1], t->restart.word[2],
-			  t->restart.deadline_ns);
+	return futex_wait(t->restart.user, (uint32_t)t->restart.word[0], (uint32_t)t->restart.word[1],
+			  t->restart.word[2], t->restart.deadline_ns);
 }
 
 long futex_wait(uptr_t addr, uint32_t value, uint32_t bitset, bool shared, uint64_t deadline_ns)
@@ -254,14 +258,16 @@ long futex_wait(uptr_t addr, uint32_t value, uint32_t bitset, bool shared, uint6
 	key_put(&w.key);
 	if (err == -ERESTARTSYS && deadline_ns != WAIT_FOREVER) {
 		struct task *t = task_current();
-		t->restart = (struct task_restart){
-			.fn = wait_restart, .deadline_ns = deadline_ns, .user = addr, .word = {value, bitset, shared}};
+		t->restart = (struct task_restart){.fn = wait_restart,
+						   .deadline_ns = deadline_ns,
+						   .user = addr,
+						   .word = {value, bitset, shared}};
 		return -ERESTART_RESTARTBLOCK;
 	}
 	return err;
 }
 
-/* --- two at once ---------------------------------------------------------------------------------------------------------------------- */
+/* --- two at once ------------------------------------------------------------------------------------------------- */
 
 struct two {
 	irqflags_t f1, f2;
@@ -286,8 +292,8 @@ static void unlock_two(struct futex_bucket *a, struct futex_bucket *b, struct tw
 	spin_unlock(&first->lock, s.f1);
 }
 
-static int requeue_locked(struct futex_bucket *b1, struct futex_bucket *b2, const struct futex_key *k1, const struct futex_key *k2, int wake,
-			  int requeue)
+static int requeue_locked(struct futex_bucket *b1, struct futex_bucket *b2, const struct futex_key *k1,
+			  const struct futex_key *k2, int wake, int requeue)
 {
 	struct futex_waiter *w;
 	int woken = 0, moved = 0;
@@ -460,7 +466,7 @@ long futex_wake_op(uptr_t a, uptr_t b, int wake_a, int wake_b, uint32_t op, bool
 	return result;
 }
 
-/* --- robust lists (man 2 set_robust_list) ------------------------------------------------------------------------------------------------ */
+/* --- robust lists (man 2 set_robust_list) ------------------------------------------------------------------------ */
 
 /* A lock word of a dead owner: marked, and one waiter told. */
 static void owner_died(struct task *t, uptr_t word, bool pending)
@@ -479,7 +485,8 @@ static void owner_died(struct task *t, uptr_t word, bool pending)
 		}
 		if ((v & FUTEX_TID_MASK) != (uint32_t)t->tid)
 			return;
-		if (!user_range_ok(word, 4) || arch_cmpxchg_user_u32(word.v, v, (v & FUTEX_WAITERS) | FUTEX_OWNER_DIED, &seen) != 0)
+		if (!user_range_ok(word, 4) ||
+		    arch_cmpxchg_user_u32(word.v, v, (v & FUTEX_WAITERS) | FUTEX_OWNER_DIED, &seen) != 0)
 			return;
 		if (seen == v)
 			break;

@@ -1,8 +1,9 @@
 /*
  * Process groups and sessions (man 7 credentials, setpgid(2), setsid(2)).
  *
- * Both are counted by their members and live under T.  A group knows its session; a session knows its controlling terminal and its leader.  The
- * numbers are the pid map's, so that a number stays taken as long as a group or session bears it.
+ * Both are counted by their members and live under T. A group knows its session; a session knows its controlling
+ * terminal and its leader. The numbers are the pid map's, so that a number stays taken as long as a group or session
+ * bears it.
  */
 #include <asm/errno.h>
 
@@ -72,7 +73,8 @@ bool group_is_orphaned_locked(const struct process_group *g, const struct proces
 	struct process *p;
 
 	LIST_FOR_EACH(p, &g->members, group_node) {
-		if (p == except || (p->zombie && list_empty(&p->threads)) || !p->parent || p->parent == process_init_process)
+		if (p == except || (p->zombie && list_empty(&p->threads)) || !p->parent ||
+		    p->parent == process_init_process)
 			continue;
 		if (p->parent->group != g && p->parent->group->session == g->session)
 			return false;
@@ -173,7 +175,8 @@ long process_setsid(void)
 
 	if (g && s) {
 		SPIN_GUARD(&process_tree_lock);
-		/* Its own number must not name a group already: that group's members would be torn from their session. */
+		/* Its own number must not name a group already: that group's members would be torn from their
+		 * session. */
 		if (pid_lookup(p->pid, PID_GROUP) || p->group->session->leader == p) {
 			result = -EPERM;
 		} else {

@@ -5,15 +5,15 @@
 
 #include "proc/process.h"
 
-#define PID_MAX 32768 /* Linux's default; /proc/sys/kernel/pid_max says it */
+#define PID_MAX 32768	 /* Linux's default; /proc/sys/kernel/pid_max says it */
 #define PID_RESERVED 300 /* after wrapping, numbers start here, as on Linux */
 
-#define WAIT_STATUS_EXIT(code) (((code) & 0xff) << 8)
-#define WAIT_STATUS_SIGNAL(sig) ((sig) & 0x7f)
+#define WAIT_STATUS_EXIT(code) (((code)&0xff) << 8)
+#define WAIT_STATUS_SIGNAL(sig) ((sig)&0x7f)
 #define WAIT_STATUS_STOP(sig) (0x7f | (sig) << 8)
 #define WAIT_STATUS_CONTINUED 0xffff
 
-/* --- pid.c: one number space for threads, processes, groups and sessions ---------------------------------------------- */
+/* --- pid.c: one number space for threads, processes, groups and sessions ----------------------------------------- */
 struct session;
 
 struct pid_slot {
@@ -37,23 +37,23 @@ void *pid_lookup(int pid, enum pid_kind kind);
 /* The lowest number >= pid with that meaning, or -1. */
 int pid_next(int pid, enum pid_kind kind);
 
-/* --- account.c: what a user (uid) has in use -------------------------------------------------------------------------- */
+/* --- account.c: what a user (uid) has in use --------------------------------------------------------------------- */
 struct user_account {
 	struct list_node node; /* hash chain; accounts lock */
 	uint32_t uid;
-	uint32_t refs;	       /* atomic; the last goes under the accounts lock */
-	int32_t tasks;	       /* atomic: threads and processes: RLIMIT_NPROC */
-	int32_t signals;       /* atomic: queued signals: RLIMIT_SIGPENDING */
+	uint32_t refs;	 /* atomic; the last goes under the accounts lock */
+	int32_t tasks;	 /* atomic: threads and processes: RLIMIT_NPROC */
+	int32_t signals; /* atomic: queued signals: RLIMIT_SIGPENDING */
 };
 struct user_account *account_get(uint32_t uid) must_check; /* NULL: out of memory */
 struct user_account *account_ref(struct user_account *a);
 void account_put(struct user_account *a);
 
-/* --- group.c ------------------------------------------------------------------------------------------------------------ */
+/* --- group.c ----------------------------------------------------------------------------------------------------- */
 struct session {
 	int id;
-	unsigned groups; /* T */
-	struct tty *tty; /* T: controlling terminal */
+	unsigned groups;	/* T */
+	struct tty *tty;	/* T: controlling terminal */
 	struct process *leader; /* T: NULL once it has ended */
 };
 
@@ -82,7 +82,7 @@ void jobs_init(void);
 /* The session leader p ends: hang-up. No lock held. */
 void jobs_leader_exits(struct process *p);
 
-/* --- task.c: making and unmaking ------------------------------------------------------------------------------------------- */
+/* --- task.c: making and unmaking --------------------------------------------------------------------------------- */
 /* A zeroed task with room for FP state / a zeroed process with one reference. NULL: out of memory. */
 struct task *task_alloc(void) must_check;
 void task_free(struct task *t); /* never started, never published */
@@ -94,10 +94,10 @@ void task_start_running(void *task);
 /* Tells the program's memory that the thread leaves it (exit, exec): robust futexes, clear_child_tid, vfork. */
 void task_leave_memory(struct task *t);
 void task_init_caches(void);
-uint32_t task_limit(void); /* how many threads fit in this machine's memory */
+uint32_t task_limit(void);  /* how many threads fit in this machine's memory */
 extern uint32_t task_total; /* atomic: threads of programs alive */
 
-/* --- wait.c --------------------------------------------------------------------------------------------------------------------- */
+/* --- wait.c ------------------------------------------------------------------------------------------------------ */
 /* T held: p, a zombie child, disappears. The caller calls process_reaped(p) after dropping T. */
 struct reaped {
 	struct process *process;
@@ -106,7 +106,7 @@ struct reaped {
 struct reaped process_reap_locked(struct process *p);
 void process_reaped(struct reaped r);
 
-/* --- signal.c ------------------------------------------------------------------------------------------------------------------------ */
+/* --- signal.c ---------------------------------------------------------------------------------------------------- */
 /* Tells p's parent (T held) that p ended; true: nobody will wait for it, reap it now. */
 bool signal_notify_parent_exit_locked(struct process *p);
 bool signal_ignored_by(struct process *p, int sig); /* action is SIG_IGN; any context */
@@ -116,14 +116,14 @@ bool signal_is_stop(int sig);
 int signal_dequeue_locked(struct task *t, uint64_t blocked, struct signal_info *out); /* 0: none */
 void group_stop_clear_locked(struct process *p);
 
-/* --- the running program's file: not to be written while somebody runs it (ETXTBSY); shared by fork ------------------------ */
+/* --- the running program's file: not to be written while somebody runs it (ETXTBSY); shared by fork -------------- */
 struct exe {
 	struct refcount refs;
 	struct file *file; /* counted */
 };
 void exe_put(struct exe *e); /* NULL is allowed */
 
-/* --- others ------------------------------------------------------------------------------------------------------------------ */
+/* --- others ------------------------------------------------------------------------------------------------------ */
 void itimer_init_process(struct process *p);
 void oom_init(void);
 int64_t oom_points(struct process *p, int64_t total_pages); /* what /proc/pid/oom_score is made of */

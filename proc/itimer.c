@@ -1,6 +1,6 @@
 /*
- * setitimer(2), alarm(2): the process's real-time interval timer.  ITIMER_VIRTUAL and ITIMER_PROF need a clock that runs with the program's CPU time and
- * interrupts it; there is none, and the calls say -EINVAL.
+ * setitimer(2), alarm(2): the process's real-time interval timer. ITIMER_VIRTUAL and ITIMER_PROF need a clock that
+ * runs with the program's CPU time and interrupts it; there is none, and the calls say -EINVAL.
  */
 #include <asm/errno.h>
 #include <linux/time.h>
@@ -50,7 +50,8 @@ int process_itimer_get(int which, uint64_t *value_ns, uint64_t *interval_ns)
 	return 0;
 }
 
-int process_itimer_set(int which, uint64_t value_ns, uint64_t interval_ns, uint64_t *old_value_ns, uint64_t *old_interval_ns)
+int process_itimer_set(int which, uint64_t value_ns, uint64_t interval_ns, uint64_t *old_value_ns,
+		       uint64_t *old_interval_ns)
 {
 	struct process *p = process_current();
 	uint64_t deadline;

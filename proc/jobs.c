@@ -1,6 +1,6 @@
 /*
- * Job control between processes and terminals: what dev/tty asks of sessions and groups (dev/tty.h, tty_job_ops), and what becomes of a terminal when its session's
- * leader ends (man 7 credentials, tty_ioctl(2)).
+ * Job control between processes and terminals: what dev/tty asks of sessions and groups (dev/tty.h, tty_job_ops), and
+ * what becomes of a terminal when its session's leader ends (man 7 credentials, tty_ioctl(2)).
  */
 #include <asm/errno.h>
 #include <linux/capability.h>

@@ -1,6 +1,6 @@
 /*
- * Choosing who dies when memory is gone (vm/oom.h): the process whose end frees most, weighed by oom_score_adj as on Linux
- * (man 5 proc, oom_score_adj: -1000 never, each point a thousandth of memory).  Never PID 1.
+ * Choosing who dies when memory is gone (vm/oom.h): the process whose end frees most, weighed by oom_score_adj as on
+ * Linux (man 5 proc, oom_score_adj: -1000 never, each point a thousandth of memory).  Never PID 1.
  */
 #include "vm/oom.h"
 
@@ -57,8 +57,9 @@ static bool kill_one(void)
 	spin_unlock(&c.best->lock, f);
 	if (as) {
 		vm_oom_mark_victim(as);
-		log_write(LOG_ERR, "memory: out of memory, killing process %d (%s), which has %llu KiB of %llu KiB", c.best->pid, comm,
-			  (unsigned long long)(aspace_resident_pages(as) * (PAGE_SIZE / KIB)), (unsigned long long)(s.total * (PAGE_SIZE / KIB)));
+		log_write(LOG_ERR, "memory: out of memory, killing process %d (%s), which has %llu KiB of %llu KiB",
+			  c.best->pid, comm, (unsigned long long)(aspace_resident_pages(as) * (PAGE_SIZE / KIB)),
+			  (unsigned long long)(s.total * (PAGE_SIZE / KIB)));
 	}
 	(void)!signal_send_process(c.best, SIGKILL, NULL);
 	if (as)

@@ -1,13 +1,14 @@
 /*
  * Process numbers.
  *
- * One number names up to four things at once: a thread, the process it leads, a process group, a session; it is free again only when none of
- * them is left, so a group keeps its leader's number from being given to a stranger.  Numbers are handed out in rising order and
- * wrap (a number just freed stays unused for long), found by a bitmap; what a number means is a two-level table, so a look-up is two loads.
- * Table pages come when first needed and stay: 4 KiB for 128 numbers.
+ * One number names up to four things at once: a thread, the process it leads, a process group, a session; it is free
+ * again only when none of them is left, so a group keeps its leader's number from being given to a stranger. Numbers
+ * are handed out in rising order and wrap (a number just freed stays unused for long), found by a bitmap; what a
+ * number means is a two-level table, so a look-up is two loads. Table pages come when first needed and stay: 4 KiB
+ * for 128 numbers.
  *
- * Locking: pid_lock (a leaf) guards bitmap and table.  The table borrows; whoever frees an object clears its slot first, under the lock, so
- * that a look-up that found it can still take a reference (refcount_get_unless_zero).
+ * Locking: pid_lock (a leaf) guards bitmap and table. The table borrows; whoever frees an object clears its slot
+ * first, under the lock, so that a look-up that found it can still take a reference (refcount_get_unless_zero).
  */
 #include <asm/errno.h>
 

@@ -1,6 +1,7 @@
 /*
- * getpriority(2), setpriority(2): the nice value of processes, groups and users' processes.  A process's threads are set together when it is named by
- * pid of its leader; POSIX and Linux agree only on the single-threaded case, and Linux sets the one thread: so does this.
+ * getpriority(2), setpriority(2): the nice value of processes, groups and users' processes. A process's threads are
+ * set together when it is named by pid of its leader; POSIX and Linux agree only on the single-threaded case, and
+ * Linux sets the one thread: so does this.
  */
 #include <asm/errno.h>
 #include <linux/capability.h>
@@ -11,9 +12,9 @@
 
 struct priority_visit {
 	bool set;
-	int nice;      /* to set, or the best found */
+	int nice; /* to set, or the best found */
 	int found, err;
-	uint32_t uid;  /* PRIO_USER */
+	uint32_t uid; /* PRIO_USER */
 	bool by_user;
 };
 
@@ -33,7 +34,8 @@ static void visit_task(struct task *t, struct priority_visit *v)
 		return;
 	}
 	/* man 2 getrlimit, RLIMIT_NICE: the limit is 20 - nice. */
-	if (v->nice < t->thread.nice && (uint64_t)(20 - v->nice) > READ_ONCE(p->rlimits[RLIMIT_NICE].cur) && !cred_capable(me, CAP_SYS_NICE)) {
+	if (v->nice < t->thread.nice && (uint64_t)(20 - v->nice) > READ_ONCE(p->rlimits[RLIMIT_NICE].cur) &&
+	    !cred_capable(me, CAP_SYS_NICE)) {
 		v->err = -EACCES;
 		return;
 	}

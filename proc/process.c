@@ -1,24 +1,28 @@
 /*
  * Processes: theory, references, and what can be asked of one.
  *
- * A process is a thread group: it owns an address space, signal actions and process-directed signals, limits, and its place in the tree.
- * A task is one of its threads; it owns credentials, mask and thread-directed signals and shares root/cwd (fs) and descriptors (files) as clone(2) was told,
- * which is why those two hang off the task: threads without CLONE_FILES are legal.
+ * A process is a thread group: it owns an address space, signal actions and process-directed signals, limits, and its
+ * place in the tree. A task is one of its threads; it owns credentials, mask and thread-directed signals and shares
+ * root/cwd (fs) and descriptors (files) as clone(2) was told, which is why those two hang off the task: threads
+ * without CLONE_FILES are legal.
  *
- * Life of a process: pid_alloc → published under T (tree links, number) → its threads run → the last thread to end makes it a zombie under T →
- * reaped by its parent's wait (or at once, if nobody will wait) → freed when the last look-up's reference goes.
- * Life of a task: made by clone, freed by the scheduler after its last switch (thread_exit) plus look-up references.  Everything that may sleep to
- * release (descriptors, address space) is given back by the thread itself in task_exit; what remains (numbers, memory) is released from any context.
+ * Life of a process: pid_alloc → published under T (tree links, number) → its threads run → the last thread to end
+ * makes it a zombie under T → reaped by its parent's wait (or at once, if nobody will wait) → freed when the last
+ * look-up's reference goes. Life of a task: made by clone, freed by the scheduler after its last switch (thread_exit)
+ * plus look-up references. Everything that may sleep to release (descriptors, address space) is given back by the
+ * thread itself in task_exit; what remains (numbers, memory) is released from any context.
  *
- * Locking.  T (process_tree_lock) guards parents, children, groups, sessions and the zombie state: relations between processes, which have no
- * natural owner; it is held for a few list operations and for signalling a whole group.  S (per process) guards signals and the thread list's
- * readers.  P (per process) guards the pointers that others look through (aspace, fs, files, cred).  Order: T, S, sighand, P.
+ * Locking. T (process_tree_lock) guards parents, children, groups, sessions and the zombie state: relations between
+ * processes, which have no natural owner; it is held for a few list operations and for signalling a whole group. S
+ * (per process) guards signals and the thread list's readers. P (per process) guards the pointers that others look
+ * through (aspace, fs, files, cred). Order: T, S, sighand, P.
  *
  * Failure: clone prepares everything that may fail before it publishes anything; exit cannot fail.
  *
- * Rejected: one lock for all of S and P (signal senders from interrupts would wait for /proc readers); keeping the dead leader's struct task for its
- * numbers as Linux does (a zombie would hold a kernel stack: here it holds struct process alone); a reference-counted "struct pid" (nobody needs a
- * number to outlive its meanings until there are pid files).
+ * Rejected: one lock for all of S and P (signal senders from interrupts would wait for /proc readers); keeping the
+ * dead leader's struct task for its numbers as Linux does (a zombie would hold a kernel stack: here it holds struct
+ * process alone); a reference-counted "struct pid" (nobody needs a number to outlive its meanings until there are pid
+ * files).
  */
 #include "proc/process.h"
 
@@ -80,7 +84,7 @@ void process_init(void)
 	procfs_pid_init();
 }
 
-/* --- what others may look through ------------------------------------------------------------------------------------ */
+/* --- what others may look through -------------------------------------------------------------------------------- */
 
 struct task *process_any_task(struct process *p)
 {
@@ -161,10 +165,10 @@ bool process_may_read(struct process *p)
 	if (p == process_current() || cred_capable(me, CAP_SYS_PTRACE))
 		return true;
 	return p->dumpable == 1 && me->fsuid == READ_ONCE(p->uid) && me->fsuid == READ_ONCE(p->real_uid) &&
-	       me->fsuid == READ_ONCE(p->saved_uid);
+		me->fsuid == READ_ONCE(p->saved_uid);
 }
 
-/* --- identity ------------------------------------------------------------------------------------------------------------ */
+/* --- identity ---------------------------------------------------------------------------------------------------- */
 
 static void mirror_ids(struct process *p, const struct cred *c)
 {
@@ -182,7 +186,8 @@ void task_set_cred(const struct cred *c)
 
 	if (c->uid != old->uid) {
 		struct user_account *a = account_get(c->uid), *before = t->account;
-		/* Without memory for the new user's record the task goes on counting for the old one: a limit is off by one, nothing worse. */
+		/* Without memory for the new user's record the task goes on counting for the old one: a limit is off
+		 * by one, nothing worse. */
 		if (a) {
 			__atomic_fetch_add(&a->tasks, 1, __ATOMIC_RELAXED);
 			__atomic_fetch_sub(&before->tasks, 1, __ATOMIC_RELAXED);
@@ -213,7 +218,7 @@ void task_set_name(struct task *t, const char *name)
 	}
 }
 
-/* --- limits ------------------------------------------------------------------------------------------------------------------ */
+/* --- limits ------------------------------------------------------------------------------------------------------ */
 
 int process_prlimit(int pid, unsigned resource, const struct resource_limit *set, struct resource_limit *old)
 {
@@ -253,7 +258,8 @@ int process_prlimit(int pid, unsigned resource, const struct resource_limit *set
 		if (!err && old)
 			*old = before;
 		if (!err && set && p->aspace) {
-			/* Written without the address space's lock: each is one word, and a race only decides which limit a concurrent mmap met. */
+			/* Written without the address space's lock: each is one word, and a race only decides which
+			 * limit a concurrent mmap met. */
 			if (resource == RLIMIT_AS)
 				WRITE_ONCE(p->aspace->limit_bytes, set->cur);
 			if (resource == RLIMIT_DATA)
@@ -266,7 +272,7 @@ int process_prlimit(int pid, unsigned resource, const struct resource_limit *set
 	return err;
 }
 
-/* --- usage -------------------------------------------------------------------------------------------------------------------- */
+/* --- usage ------------------------------------------------------------------------------------------------------- */
 
 void usage_add(struct usage *to, const struct usage *from)
 {
@@ -284,7 +290,8 @@ void task_usage(const struct task *t, struct usage *out)
 	uint64_t exec = thread_exec_ns(&t->thread);
 	uint64_t user = MIN(t->thread.user_ns, exec);
 
-	/* Ticks and switches attribute time to user or system by sampling; what they have not attributed yet goes to system. */
+	/* Ticks and switches attribute time to user or system by sampling; what they have not attributed yet goes to
+	 * system. */
 	*out = (struct usage){.user_ns = user,
 			      .system_ns = exec - user,
 			      .switches_voluntary = t->thread.switches,
@@ -351,7 +358,7 @@ uint32_t process_count(void)
 	return atomic_load_relaxed(&task_total);
 }
 
-/* --- iteration ------------------------------------------------------------------------------------------------------------------ */
+/* --- iteration --------------------------------------------------------------------------------------------------- */
 
 void process_for_each(bool (*fn)(struct process *p, void *arg), void *arg)
 {

@@ -4,7 +4,8 @@
 #include "fs/procfs/procfs.h"
 #include "proc/internal.h"
 
-/* The process pid, and thread tid of it (tid == pid: its leader, or another thread if that has ended); both counted.  task is NULL for a zombie. */
+/* The process pid, and thread tid of it (tid == pid: its leader, or another thread if that has ended); both counted.
+ * task is NULL for a zombie. */
 struct procfs_target {
 	struct process *process;
 	struct task *task;

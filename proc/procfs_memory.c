@@ -35,8 +35,9 @@ static void show_area(const struct area_view *v, struct text *t)
 
 	/* man 5 proc: the name begins in column 74. */
 	(void)snprintf(line, sizeof(line), "%08llx-%08llx %c%c%c%c %08llx %02x:%02x %llu", (ull)v->start, (ull)v->end,
-			 v->flags & AREA_READ ? 'r' : '-', v->flags & AREA_WRITE ? 'w' : '-', v->flags & AREA_EXEC ? 'x' : '-',
-			 v->flags & AREA_SHARED ? 's' : 'p', (ull)v->offset, (unsigned)(v->dev >> 32), (unsigned)v->dev, (ull)v->ino);
+		       v->flags & AREA_READ ? 'r' : '-', v->flags & AREA_WRITE ? 'w' : '-',
+		       v->flags & AREA_EXEC ? 'x' : '-', v->flags & AREA_SHARED ? 's' : 'p', (ull)v->offset,
+		       (unsigned)(v->dev >> 32), (unsigned)v->dev, (ull)v->ino);
 	if (v->name[0])
 		text_printf(t, "%-72s %s\n", line, v->name);
 	else
@@ -99,17 +100,22 @@ int procfs_show_smaps(int pid, int tid, struct text *t)
 		show_area(v, t);
 		count_pages(as, v, &n);
 		bool shared = v->flags & AREA_SHARED;
-		ull page_kib = PAGE_SIZE / KIB, rss = n.present * page_kib, dirty = n.dirty * page_kib, clean = rss - dirty;
+		ull page_kib = PAGE_SIZE / KIB, rss = n.present * page_kib, dirty = n.dirty * page_kib,
+		    clean = rss - dirty;
 		text_printf(t, "Size:           %8llu kB\nKernelPageSize:        4 kB\nMMUPageSize:           4 kB\n",
 			    (ull)((v->end - v->start) / KIB));
 		text_printf(t, "Rss:            %8llu kB\nPss:            %8llu kB\n", rss, rss);
-		text_printf(t, "Shared_Clean:   %8llu kB\nShared_Dirty:   %8llu kB\nPrivate_Clean:  %8llu kB\nPrivate_Dirty:  %8llu kB\n",
+		text_printf(t,
+			    "Shared_Clean:   %8llu kB\nShared_Dirty:   %8llu kB\nPrivate_Clean:  %8llu "
+			    "kB\nPrivate_Dirty:  %8llu kB\n",
 			    shared ? clean : 0, shared ? dirty : 0, shared ? 0 : clean, shared ? 0 : dirty);
-		text_printf(t, "Referenced:     %8llu kB\nAnonymous:      %8llu kB\nSwap:                  0 kB\nSwapPss:               0 kB\n", rss,
-			    v->ino ? 0 : rss);
+		text_printf(t,
+			    "Referenced:     %8llu kB\nAnonymous:      %8llu kB\nSwap:                  0 kB\nSwapPss: "
+			    "              0 kB\n",
+			    rss, v->ino ? 0 : rss);
 		text_printf(t, "Locked:         %8llu kB\nVmFlags:%s%s%s%s\n", v->flags & AREA_LOCKED ? rss : 0,
-			    v->flags & AREA_READ ? " rd" : "", v->flags & AREA_WRITE ? " wr" : "", v->flags & AREA_EXEC ? " ex" : "",
-			    shared ? " sh" : "");
+			    v->flags & AREA_READ ? " rd" : "", v->flags & AREA_WRITE ? " wr" : "",
+			    v->flags & AREA_EXEC ? " ex" : "", shared ? " sh" : "");
 	}
 	kfree(v);
 	aspace_put(as);
@@ -141,7 +147,8 @@ int procfs_show_cmdline(int pid, int tid, struct text *t)
 	(void)tid;
 	if (err || !as)
 		return err;
-	/* A program that wrote a longer title over its arguments (setproctitle) has no NUL at their end: the title goes on to the next one. */
+	/* A program that wrote a longer title over its arguments (setproctitle) has no NUL at their end: the title
+	 * goes on to the next one. */
 	if (append_memory(as, as->arg_start, as->arg_end, t, &last) && last != '\0') {
 		for (uint64_t at = as->env_start; at < as->env_end; at++) {
 			if (aspace_access(as, at, &c, 1, false) != 1 || c == '\0')

@@ -1,5 +1,6 @@
 /*
- * /proc/[pid]: which files there are, the simple ones, and the answers fs/procfs asks for (man 5 proc).  The long texts are in procfs_stat.c and procfs_memory.c.
+ * /proc/[pid]: which files there are, the simple ones, and the answers fs/procfs asks for (man 5 proc). The long
+ * texts are in procfs_stat.c and procfs_memory.c.
  *
  * Each file takes a counted look at its process, copies what it needs under the locks, and writes text without any.
  */
@@ -53,7 +54,7 @@ static int private_target(int pid, int tid, struct procfs_target *out)
 	return 0;
 }
 
-/* --- small texts -------------------------------------------------------------------------------------------------------- */
+/* --- small texts ------------------------------------------------------------------------------------------------- */
 
 static int show_comm(int pid, int tid, struct text *text)
 {
@@ -196,13 +197,15 @@ static int show_wchan(int pid, int tid, struct text *text)
 
 	if (err)
 		return err;
-	const char *why = t.task && READ_ONCE(t.task->thread.state) != THREAD_RUNNABLE ? READ_ONCE(t.task->thread.wait_reason) : NULL;
+	const char *why = t.task && READ_ONCE(t.task->thread.state) != THREAD_RUNNABLE
+		? READ_ONCE(t.task->thread.wait_reason)
+		: NULL;
 	text_printf(text, "%s", why ? why : "0");
 	procfs_target_put(&t);
 	return 0;
 }
 
-/* --- out of memory ------------------------------------------------------------------------------------------------------------ */
+/* --- out of memory ----------------------------------------------------------------------------------------------- */
 
 static int show_oom_score(int pid, int tid, struct text *text)
 {
@@ -281,7 +284,7 @@ static int store_oom_adj(int pid, int tid, const char *s, size_t len)
 	return set_oom_adj(pid, tid, s, len, 17);
 }
 
-/* --- links ------------------------------------------------------------------------------------------------------------------------ */
+/* --- links ------------------------------------------------------------------------------------------------------- */
 
 static int link_exe(int pid, int tid, struct path *out)
 {
@@ -329,7 +332,7 @@ static int link_root(int pid, int tid, struct path *out)
 	return link_fs(pid, tid, true, out);
 }
 
-/* --- descriptors -------------------------------------------------------------------------------------------------------------------- */
+/* --- descriptors ------------------------------------------------------------------------------------------------- */
 
 static struct fdtable *files_of(int pid)
 {
@@ -378,7 +381,7 @@ static int fdinfo(int pid, int fd, struct text *text)
 	return 0;
 }
 
-/* --- the tree ------------------------------------------------------------------------------------------------------------------------- */
+/* --- the tree ---------------------------------------------------------------------------------------------------- */
 
 static int next_pid(int n)
 {

@@ -1,5 +1,6 @@
 /*
- * /proc/[pid]/stat, statm and status (man 5 proc): the three files ps, top and pstree live on.  Field by field as Linux 6.1 prints them.
+ * /proc/[pid]/stat, statm and status (man 5 proc): the three files ps, top and pstree live on. Field by field as
+ * Linux 6.1 prints them.
  */
 #include <asm/errno.h>
 #include <linux/resource.h>
@@ -22,7 +23,8 @@ struct snapshot {
 	int tid, ppid, pgrp, session, tty_nr, tpgid, nice, policy, rt_priority, exit_signal, exit_status;
 	unsigned threads, cpu;
 	struct usage own, children;
-	uint64_t start_ns, exec_ns, pending, shared_pending, blocked, ignored, caught, rss_limit, queued, queue_limit, affinity;
+	uint64_t start_ns, exec_ns, pending, shared_pending, blocked, ignored, caught, rss_limit, queued, queue_limit,
+		affinity;
 	uint64_t alarm_ns, wchan, user_sp, user_ip;
 	bool no_new_privs;
 	const struct cred *cred; /* counted; NULL for a zombie */
@@ -167,17 +169,21 @@ int procfs_show_stat(int pid, int tid, struct text *t)
 	const struct aspace *as = s.aspace ? s.aspace : &no_memory;
 	/* Priority as Linux shows it: 20 + nice, or -1 - real-time priority. */
 	int priority = s.rt_priority ? -1 - s.rt_priority : 20 + s.nice;
-	text_printf(t, "%d (%s) %c %d %d %d %d %d %u %llu %llu %llu %llu", s.tid, s.comm, s.state, s.ppid, s.pgrp, s.session, s.tty_nr, s.tpgid,
-		    0x400000u, (ull)s.own.faults_minor, (ull)s.children.faults_minor, (ull)s.own.faults_major, (ull)s.children.faults_major);
-	text_printf(t, " %llu %llu %llu %llu %d %d %u 0 %llu", (ull)(s.own.user_ns / TICK_NS), (ull)(s.own.system_ns / TICK_NS),
-		    (ull)(s.children.user_ns / TICK_NS), (ull)(s.children.system_ns / TICK_NS), priority, s.nice, s.threads,
-		    (ull)(s.start_ns / TICK_NS));
-	text_printf(t, " %llu %llu %llu %llu %llu %llu 0 0", (ull)as->mapped_bytes, (ull)(resident(as, false) + resident(as, true)),
-		    (ull)s.rss_limit, (ull)(s.aspace ? as->code_start : 0), (ull)as->code_end, (ull)as->stack_start);
-	text_printf(t, " %llu %llu %llu %llu %llu 0 0 %d %u %d %d 0 0 0", (ull)(s.pending & 0x7fffffff), (ull)(s.blocked & 0x7fffffff),
-		    (ull)(s.ignored & 0x7fffffff), (ull)(s.caught & 0x7fffffff), (ull)s.wchan, s.exit_signal, s.cpu, s.rt_priority, s.policy);
-	text_printf(t, " %llu %llu %llu %llu %llu %llu %llu %d\n", (ull)as->data_start, (ull)as->data_end, (ull)as->brk_start, (ull)as->arg_start,
-		    (ull)as->arg_end, (ull)as->env_start, (ull)as->env_end, s.exit_status);
+	text_printf(t, "%d (%s) %c %d %d %d %d %d %u %llu %llu %llu %llu", s.tid, s.comm, s.state, s.ppid, s.pgrp,
+		    s.session, s.tty_nr, s.tpgid, 0x400000u, (ull)s.own.faults_minor, (ull)s.children.faults_minor,
+		    (ull)s.own.faults_major, (ull)s.children.faults_major);
+	text_printf(t, " %llu %llu %llu %llu %d %d %u 0 %llu", (ull)(s.own.user_ns / TICK_NS),
+		    (ull)(s.own.system_ns / TICK_NS), (ull)(s.children.user_ns / TICK_NS),
+		    (ull)(s.children.system_ns / TICK_NS), priority, s.nice, s.threads, (ull)(s.start_ns / TICK_NS));
+	text_printf(t, " %llu %llu %llu %llu %llu %llu 0 0", (ull)as->mapped_bytes,
+		    (ull)(resident(as, false) + resident(as, true)), (ull)s.rss_limit,
+		    (ull)(s.aspace ? as->code_start : 0), (ull)as->code_end, (ull)as->stack_start);
+	text_printf(t, " %llu %llu %llu %llu %llu 0 0 %d %u %d %d 0 0 0", (ull)(s.pending & 0x7fffffff),
+		    (ull)(s.blocked & 0x7fffffff), (ull)(s.ignored & 0x7fffffff), (ull)(s.caught & 0x7fffffff),
+		    (ull)s.wchan, s.exit_signal, s.cpu, s.rt_priority, s.policy);
+	text_printf(t, " %llu %llu %llu %llu %llu %llu %llu %d\n", (ull)as->data_start, (ull)as->data_end,
+		    (ull)as->brk_start, (ull)as->arg_start, (ull)as->arg_end, (ull)as->env_start, (ull)as->env_end,
+		    s.exit_status);
 	snap_free(&s);
 	return 0;
 }
@@ -191,9 +197,11 @@ int procfs_show_statm(int pid, int tid, struct text *t)
 		return err;
 	const struct aspace *as = s.aspace;
 	if (as)
-		text_printf(t, "%llu %llu %llu %llu 0 %llu 0\n", (ull)(as->mapped_bytes >> PAGE_SHIFT), (ull)(resident(as, false) + resident(as, true)),
-			    (ull)resident(as, true),
-			    (ull)((ALIGN_UP(as->code_end, (uint64_t)PAGE_SIZE) - ALIGN_DOWN(as->code_start, (uint64_t)PAGE_SIZE)) >> PAGE_SHIFT),
+		text_printf(t, "%llu %llu %llu %llu 0 %llu 0\n", (ull)(as->mapped_bytes >> PAGE_SHIFT),
+			    (ull)(resident(as, false) + resident(as, true)), (ull)resident(as, true),
+			    (ull)((ALIGN_UP(as->code_end, (uint64_t)PAGE_SIZE) -
+				   ALIGN_DOWN(as->code_start, (uint64_t)PAGE_SIZE)) >>
+				  PAGE_SHIFT),
 			    (ull)((as->data_bytes + as->stack_bytes) >> PAGE_SHIFT));
 	else
 		text_printf(t, "0 0 0 0 0 0 0\n");
@@ -254,7 +262,8 @@ static void show_ids(const struct cred *c, struct text *t)
 
 	if (!c)
 		c = &nobody;
-	text_printf(t, "Uid:\t%u\t%u\t%u\t%u\nGid:\t%u\t%u\t%u\t%u\n", c->uid, c->euid, c->suid, c->fsuid, c->gid, c->egid, c->sgid, c->fsgid);
+	text_printf(t, "Uid:\t%u\t%u\t%u\t%u\nGid:\t%u\t%u\t%u\t%u\n", c->uid, c->euid, c->suid, c->fsuid, c->gid,
+		    c->egid, c->sgid, c->fsgid);
 }
 
 static void show_groups(const struct cred *c, struct text *t)
@@ -267,8 +276,11 @@ static void show_groups(const struct cred *c, struct text *t)
 
 static void show_signals(const struct snapshot *s, struct text *t)
 {
-	text_printf(t, "SigQ:\t%llu/%llu\nSigPnd:\t%016llx\nShdPnd:\t%016llx\nSigBlk:\t%016llx\nSigIgn:\t%016llx\nSigCgt:\t%016llx\n", (ull)s->queued,
-		    (ull)s->queue_limit, (ull)s->pending, (ull)s->shared_pending, (ull)s->blocked, (ull)s->ignored, (ull)s->caught);
+	text_printf(t,
+		    "SigQ:\t%llu/"
+		    "%llu\nSigPnd:\t%016llx\nShdPnd:\t%016llx\nSigBlk:\t%016llx\nSigIgn:\t%016llx\nSigCgt:\t%016llx\n",
+		    (ull)s->queued, (ull)s->queue_limit, (ull)s->pending, (ull)s->shared_pending, (ull)s->blocked,
+		    (ull)s->ignored, (ull)s->caught);
 }
 
 static void show_capabilities(const struct cred *c, struct text *t)
@@ -277,8 +289,9 @@ static void show_capabilities(const struct cred *c, struct text *t)
 
 	if (!c)
 		c = &none;
-	text_printf(t, "CapInh:\t%016llx\nCapPrm:\t%016llx\nCapEff:\t%016llx\nCapBnd:\t%016llx\nCapAmb:\t%016llx\n", (ull)c->cap_inheritable,
-		    (ull)c->cap_permitted, (ull)c->cap_effective, (ull)c->cap_bounding, (ull)c->cap_ambient);
+	text_printf(t, "CapInh:\t%016llx\nCapPrm:\t%016llx\nCapEff:\t%016llx\nCapBnd:\t%016llx\nCapAmb:\t%016llx\n",
+		    (ull)c->cap_inheritable, (ull)c->cap_permitted, (ull)c->cap_effective, (ull)c->cap_bounding,
+		    (ull)c->cap_ambient);
 }
 
 int procfs_show_status(int pid, int tid, struct text *t)
@@ -291,7 +304,8 @@ int procfs_show_status(int pid, int tid, struct text *t)
 	text_printf(t, "Name:\t%s\n", s.comm);
 	if (s.aspace)
 		text_printf(t, "Umask:\t%04o\n", s.umask);
-	text_printf(t, "State:\t%c (%s)\nTgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:\t0\n", s.state, state_name(s.state), pid, s.tid, s.ppid);
+	text_printf(t, "State:\t%c (%s)\nTgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:\t0\n", s.state,
+		    state_name(s.state), pid, s.tid, s.ppid);
 	show_ids(s.cred, t);
 	text_printf(t, "FDSize:\t%u\n", s.fd_size);
 	show_groups(s.cred, t);
@@ -302,14 +316,17 @@ int procfs_show_status(int pid, int tid, struct text *t)
 	show_signals(&s, t);
 	show_capabilities(s.cred, t);
 	uint64_t cpus_mask = s.affinity & (cpus_online >= 64 ? UINT64_MAX : BIT(cpus_online) - 1);
-	text_printf(t, "NoNewPrivs:\t%d\nSeccomp:\t0\nCpus_allowed:\t%llx\nCpus_allowed_list:\t", s.no_new_privs, (ull)cpus_mask);
+	text_printf(t, "NoNewPrivs:\t%d\nSeccomp:\t0\nCpus_allowed:\t%llx\nCpus_allowed_list:\t", s.no_new_privs,
+		    (ull)cpus_mask);
 	const char *comma = "";
 	for (unsigned i = 0; i < cpus_online; i++)
 		if (cpus_mask & BIT(i)) {
 			text_printf(t, "%s%u", comma, i);
 			comma = ",";
 		}
-	text_printf(t, "\nMems_allowed:\t1\nMems_allowed_list:\t0\nvoluntary_ctxt_switches:\t%llu\nnonvoluntary_ctxt_switches:\t%llu\n",
+	text_printf(t,
+		    "\nMems_allowed:\t1\nMems_allowed_list:\t0\nvoluntary_ctxt_switches:\t%llu\nnonvoluntary_ctxt_"
+		    "switches:\t%llu\n",
 		    (ull)s.own.switches_voluntary, (ull)s.own.switches_involuntary);
 	snap_free(&s);
 	return 0;

@@ -1,23 +1,28 @@
 /*
  * Signals: theory, queues, and sending.  Receiving is signal_deliver.c; who may signal whom, signal_kill.c.
  *
- * A signal is pending on a thread or on a process: a bit, plus a queued signal_info where there was memory for one.  Standard signals keep the first info,
- * real-time ones queue each (signal(7)).  Sending decides under S of the target:
+ * A signal is pending on a thread or on a process: a bit, plus a queued signal_info where there was memory for one.
+ * Standard signals keep the first info, real-time ones queue each (signal(7)).  Sending decides under S of the
+ * target:
  *
  *   - stop signals and SIGCONT cancel one another, and SIGCONT resumes at once, whatever its disposition;
  *   - a signal that is ignored, and not blocked, vanishes here;
  *   - one thread that does not block it is told (WORK_SIGNAL, and its sleep ends);
- *   - a signal whose default action will end the process ends the whole group here: every thread gets WORK_KILL, so that killable sleeps end as well
+ * - a signal whose default action will end the process ends the whole group here: every thread gets WORK_KILL, so
+ * that killable sleeps end as well
  *     and the status is decided by who came first.
  *
- * WORK_SIGNAL only ever means "look": it is set by senders and by mask changes, and cleared by signal_deliver alone.  A sleep it ended in vain restarts.
+ * WORK_SIGNAL only ever means "look": it is set by senders and by mask changes, and cleared by signal_deliver alone.
+ * A sleep it ended in vain restarts.
  *
- * PID 1 is unkillable: signals it has no handler for do not reach it, SIGKILL and SIGSTOP included (man 2 kill).  Faults do.
+ * PID 1 is unkillable: signals it has no handler for do not reach it, SIGKILL and SIGSTOP included (man 2 kill).
+ * Faults do.
  *
  * No core files: "core" actions terminate, and the wait status says so by not having the core bit.
  *
- * Locking: S for pending sets, masks and stop state; sighand->lock, inside S, for the actions.  A single word of an action is read by senders without it.
- * Memory: an info that cannot be queued (no memory, RLIMIT_SIGPENDING) loses its details for a standard signal and fails with -EAGAIN for a real-time one.
+ * Locking: S for pending sets, masks and stop state; sighand->lock, inside S, for the actions. A single word of an
+ * action is read by senders without it. Memory: an info that cannot be queued (no memory, RLIMIT_SIGPENDING) loses
+ * its details for a standard signal and fails with -EAGAIN for a real-time one.
  */
 #include "proc/signal.h"
 
@@ -37,8 +42,9 @@ struct queued_signal {
 
 #define SIG_SET_STOP (SIGNAL_BIT(SIGSTOP) | SIGNAL_BIT(SIGTSTP) | SIGNAL_BIT(SIGTTIN) | SIGNAL_BIT(SIGTTOU))
 #define SIG_SET_DEFAULT_IGNORE (SIGNAL_BIT(SIGCHLD) | SIGNAL_BIT(SIGCONT) | SIGNAL_BIT(SIGURG) | SIGNAL_BIT(SIGWINCH))
-#define SIG_SET_SYNCHRONOUS                                                                                                         \
-	(SIGNAL_BIT(SIGSEGV) | SIGNAL_BIT(SIGBUS) | SIGNAL_BIT(SIGILL) | SIGNAL_BIT(SIGTRAP) | SIGNAL_BIT(SIGFPE) | SIGNAL_BIT(SIGSYS))
+#define SIG_SET_SYNCHRONOUS                                                                                         \
+	(SIGNAL_BIT(SIGSEGV) | SIGNAL_BIT(SIGBUS) | SIGNAL_BIT(SIGILL) | SIGNAL_BIT(SIGTRAP) | SIGNAL_BIT(SIGFPE) | \
+	 SIGNAL_BIT(SIGSYS))
 #define SIG_DFL_WORD 0ull
 #define SIG_IGN_WORD 1ull
 
@@ -52,7 +58,7 @@ void signal_init(void)
 		panic("no memory for the signal caches");
 }
 
-/* --- actions ------------------------------------------------------------------------------------------------------------ */
+/* --- actions ----------------------------------------------------------------------------------------------------- */
 
 static struct sighand *sighand_alloc(void)
 {
@@ -70,6 +76,7 @@ int sighand_create(struct sighand **out)
 	struct sighand *h = sighand_alloc();
 	if (!h)
 		return -ENOMEM;
+	h->changed = 0;
 	memset(h->actions, 0, sizeof(h->actions));
 	*out = h;
 	return 0;
@@ -81,6 +88,7 @@ int sighand_copy(struct sighand *from, struct sighand **out)
 	if (!h)
 		return -ENOMEM;
 	irqflags_t f = spin_lock(&from->lock);
+	h->changed = from->changed;
 	memcpy(h->actions, from->actions, sizeof(h->actions));
 	spin_unlock(&from->lock, f);
 	*out = h;
@@ -119,7 +127,7 @@ bool signal_ignored_by(struct process *p, int sig)
 	return p->sighand && handler_of(p, sig) == SIG_IGN_WORD;
 }
 
-/* --- queues ---------------------------------------------------------------------------------------------------------------- */
+/* --- queues ------------------------------------------------------------------------------------------------------ */
 
 void signal_pending_init(struct signal_pending *q)
 {
@@ -170,7 +178,8 @@ static void discard_everywhere_locked(struct process *p, uint64_t set)
 		discard_locked(&t->pending, set);
 }
 
-static int enqueue_locked(struct process *p, struct task *first, struct signal_pending *q, int sig, const struct signal_info *info)
+static int enqueue_locked(struct process *p, struct task *first, struct signal_pending *q, int sig,
+			  const struct signal_info *info)
 {
 	struct user_account *a = first->account;
 	struct queued_signal *s = NULL;
@@ -222,7 +231,8 @@ static int dequeue_from_locked(struct signal_pending *q, int sig, struct signal_
 	return sig;
 }
 
-/* The thread's own before the process's, faults first, then the lowest number (signal(7), "Queueing and delivery semantics"). */
+/* The thread's own before the process's, faults first, then the lowest number (signal(7), "Queueing and delivery
+ * semantics"). */
 int signal_dequeue_locked(struct task *t, uint64_t blocked, struct signal_info *out)
 {
 	struct signal_pending *q = &t->pending;
@@ -239,7 +249,7 @@ int signal_dequeue_locked(struct task *t, uint64_t blocked, struct signal_info *
 	return dequeue_from_locked(q, __builtin_ctzll(set) + 1, out);
 }
 
-/* --- sending ------------------------------------------------------------------------------------------------------------------ */
+/* --- sending ----------------------------------------------------------------------------------------------------- */
 
 static void tell(struct task *t, uint32_t work, uint32_t wake)
 {
@@ -281,7 +291,8 @@ void group_stop_clear_locked(struct process *p)
 	}
 }
 
-/* S held. A thread to tell of a process-directed signal: the caller if it may, else the first that does not block it. */
+/* S held. A thread to tell of a process-directed signal: the caller if it may, else the first that does not block it.
+ * */
 static struct task *choose_locked(struct process *p, int sig)
 {
 	struct task *t, *sleeper = NULL;
@@ -303,7 +314,8 @@ static bool ends_process(const struct process *p, const struct task *t, int sig)
 		return true;
 	if ((t->blocked | t->sigwait_set) & SIGNAL_BIT(sig))
 		return false;
-	return handler_of(p, sig) == SIG_DFL_WORD && !((SIG_SET_DEFAULT_IGNORE | SIG_SET_STOP) & SIGNAL_BIT(sig)) && !p->unkillable;
+	return handler_of(p, sig) == SIG_DFL_WORD && !((SIG_SET_DEFAULT_IGNORE | SIG_SET_STOP) & SIGNAL_BIT(sig)) &&
+		!p->unkillable;
 }
 
 int signal_send_locked(struct process *p, struct task *only, int sig, const struct signal_info *info)
@@ -325,7 +337,8 @@ int signal_send_locked(struct process *p, struct task *only, int sig, const stru
 		return 0;
 	int err = enqueue_locked(p, first, q, sig, info);
 	if (err) {
-		q->set = q->set; /* the bit stays: the signal is delivered, its details are lost, and the sender knows */
+		q->set =
+			q->set; /* the bit stays: the signal is delivered, its details are lost, and the sender knows */
 		return err;
 	}
 	if (wait_queue_active(&p->signal_event))
@@ -372,7 +385,10 @@ int signal_group(int pgid, int sig)
 
 void signal_raise(int sig)
 {
-	struct signal_info info = {.signo = sig, .code = SI_USER, .pid = process_current()->pid, .uid = task_current()->cred->uid};
+	struct signal_info info = {.signo = sig,
+				   .code = SI_USER,
+				   .pid = process_current()->pid,
+				   .uid = task_current()->cred->uid};
 
 	(void)!signal_send_task(task_current(), sig, &info);
 }
@@ -397,7 +413,7 @@ bool signal_thread_leaves_locked(struct task *t)
 	return true;
 }
 
-/* --- changing actions ------------------------------------------------------------------------------------------------------------ */
+/* --- changing actions -------------------------------------------------------------------------------------------- */
 
 int signal_action_change(int sig, const struct signal_action *set, struct signal_action *old)
 {
@@ -411,13 +427,15 @@ int signal_action_change(int sig, const struct signal_action *set, struct signal
 	if (old)
 		*old = *a;
 	if (set) {
+		p->sighand->changed |= SIGNAL_BIT(sig);
 		*a = *set;
 		a->mask &= ~(SIGNAL_BIT(SIGKILL) | SIGNAL_BIT(SIGSTOP));
 	}
 	spin_unlock(&p->sighand->lock, f);
 	/* POSIX: setting a signal to be ignored discards it if it is pending, blocked or not. */
-	if (set && (set->handler == SIG_IGN_WORD ||
-		    (set->handler == SIG_DFL_WORD && (SIG_SET_DEFAULT_IGNORE & SIGNAL_BIT(sig)))))
+	if (set &&
+	    (set->handler == SIG_IGN_WORD ||
+	     (set->handler == SIG_DFL_WORD && (SIG_SET_DEFAULT_IGNORE & SIGNAL_BIT(sig)))))
 		discard_everywhere_locked(p, SIGNAL_BIT(sig));
 	return 0;
 }
@@ -429,11 +447,15 @@ void signal_exec_reset(void)
 
 	SPIN_GUARD(&p->signal_lock);
 	SPIN_GUARD(&p->sighand->lock);
-	for (unsigned i = 0; i < SIGNALS; i++) {
+	uint64_t left = p->sighand->changed;
+	p->sighand->changed = 0;
+	for (; left; left &= left - 1) {
+		unsigned i = (unsigned)__builtin_ctzll(left);
 		struct signal_action *a = &p->sighand->actions[i];
-		if (a->handler == SIG_DFL_WORD && !a->flags && !a->mask)
-			continue;
-		*a = (struct signal_action){.handler = a->handler == SIG_IGN_WORD ? SIG_IGN_WORD : SIG_DFL_WORD};
+		bool ignored = a->handler == SIG_IGN_WORD;
+		*a = (struct signal_action){.handler = ignored ? SIG_IGN_WORD : SIG_DFL_WORD};
+		if (ignored)
+			p->sighand->changed |= BIT(i);
 	}
 	t->altstack = (struct altstack){.flags = SS_DISABLE};
 	t->restore_mask = false;

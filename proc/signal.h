@@ -1,8 +1,8 @@
 /*
  * Signals (signal(7)).  Theory in signal.c.
  *
- * Locks: process->signal_lock (rank LOCK_SIGNAL, "S") guards pending sets, masks, group stop and the sighand pointer of a process;
- * sighand->lock guards the actions, which processes made with CLONE_SIGHAND share.
+ * Locks: process->signal_lock (rank LOCK_SIGNAL, "S") guards pending sets, masks, group stop and the sighand pointer
+ * of a process; sighand->lock guards the actions, which processes made with CLONE_SIGHAND share.
  */
 #pragma once
 
@@ -15,14 +15,15 @@
 #include "sync/spinlock.h"
 
 #define SIGNALS 64
-#define SIGNAL_BIT(sig) BIT((sig) - 1)
+#define SIGNAL_BIT(sig) BIT((sig)-1)
 
 struct task;
 struct process;
 struct trap_frame;
 struct cred;
 
-/* The kernel's copy of a siginfo (128 bytes as user space sees it). Which part of the union counts follows from signo and code (signal_info.c). */
+/* The kernel's copy of a siginfo (128 bytes as user space sees it). Which part of the union counts follows from signo
+ * and code (signal_info.c). */
 struct signal_info {
 	int signo, err, code;
 	union {
@@ -63,14 +64,17 @@ struct signal_action {
 struct sighand {
 	struct refcount refs;
 	struct spinlock lock;
+	uint64_t changed;		       /* actions that were ever set: exec looks at these only */
 	struct signal_action actions[SIGNALS]; /* index signo - 1 */
 };
 
-/* --- sending. Any context unless said. info NULL: SI_KERNEL. signo 0 only probes. 0 (also when ignored), -EAGAIN (queue full, real-time only) ------ */
+/* --- sending ----------------------------------------------------------------------------------------------------- */
+/* Any context unless said. info NULL: SI_KERNEL. signo 0 only probes. 0 (also when ignored), -EAGAIN (queue full, real-time
+ * signals only). */
 int signal_send_task(struct task *t, int signo, const struct signal_info *info) must_check;
 int signal_send_process(struct process *p, int signo, const struct signal_info *info) must_check;
-/* kill(2), rt_sigqueueinfo(2): one process, a group (0, <-1) or everybody (-1), with permission checks for the caller. info NULL: SI_USER of the
- * caller. Thread context. -EINVAL, -EPERM, -ESRCH, -EAGAIN. */
+/* kill(2), rt_sigqueueinfo(2): one process, a group (0, <-1) or everybody (-1), with permission checks for the
+ * caller. info NULL: SI_USER of the caller. Thread context. -EINVAL, -EPERM, -ESRCH, -EAGAIN. */
 int signal_kill(int pid, int sig, const struct signal_info *info) must_check;
 /* tkill (tgid <= 0), tgkill(2), rt_tgsigqueueinfo(2). info NULL: SI_TKILL of the caller. */
 int signal_tgkill(int tgid, int tid, int sig, const struct signal_info *info) must_check;
@@ -81,15 +85,16 @@ void signal_raise(int sig);
 /* A fault of the running program: cannot be blocked or ignored. Thread context. */
 void signal_fault(int signo, int code, uint64_t addr);
 
-/* --- receiving --------------------------------------------------------------------------------------------------------------------------------- */
-/* Delivers what is pending to the returning thread: handler frame, stop, termination. May not return. From user_return, interrupts on. */
+/* --- receiving --------------------------------------------------------------------------------------------------- */
+/* Delivers what is pending to the returning thread: handler frame, stop, termination. May not return. From
+ * user_return, interrupts on. */
 void signal_deliver(struct trap_frame *f);
 /* Whether a sleep should end (a signal is deliverable or the thread must die). */
 bool signal_pending_current(void);
 /* Sets the calling thread's mask (SIGKILL and SIGSTOP are taken out). t must be the caller. */
 void signal_mask_set(struct task *t, uint64_t mask);
-/* For ppoll, pselect, epoll_pwait: sets mask until the call ends; then signal_mask_end(interrupted): when interrupted, the old mask comes back only after the
- * handler's frame is built, otherwise at once. */
+/* For ppoll, pselect, epoll_pwait: sets mask until the call ends; then signal_mask_end(interrupted): when
+ * interrupted, the old mask comes back only after the handler's frame is built, otherwise at once. */
 void signal_mask_begin(uint64_t mask);
 void signal_mask_end(bool interrupted);
 /* rt_sigsuspend(2): -ERESTARTNOHAND. */
@@ -112,14 +117,14 @@ int signal_altstack(const struct altstack *set, struct altstack *old, uint64_t u
 /* rt_sigreturn(2): restores *f; returns the value for rax, or dies of SIGSEGV. */
 long signal_return(struct trap_frame *f);
 
-/* --- shapes and names ------------------------------------------------------------------------------------------------------------------------------ */
+/* --- shapes and names -------------------------------------------------------------------------------------------- */
 void signal_info_to_user(const struct signal_info *info, uint8_t out[128]);
 /* For rt_sigqueueinfo: takes signo from the caller, the rest from the program's 128 bytes. */
 void signal_info_from_user(const uint8_t in[128], int signo, struct signal_info *out);
 const char *signal_name(int signo); /* "SIGSEGV" */
 
-/* --- for proc/ alone ----------------------------------------------------------------------------------------------------------------------------------- */
-int sighand_create(struct sighand **out) must_check;		     /* all default */
+/* --- for proc/ alone --------------------------------------------------------------------------------------------- */
+int sighand_create(struct sighand **out) must_check;			 /* all default */
 int sighand_copy(struct sighand *from, struct sighand **out) must_check; /* fork */
 static inline void sighand_get(struct sighand *h)
 {
@@ -132,7 +137,8 @@ void signal_pending_flush(struct signal_pending *p); /* nobody else can reach it
 void signal_exec_reset(void);
 /* S held: starts the end of the whole group with this wait status, unless it has begun; wakes every thread. */
 void signal_group_exit_locked(struct process *p, int wait_status);
-/* S held, the thread is leaving: a group stop must not wait for it; pending process-wide signals find another thread. True: the parent must be told of the stop. */
+/* S held, the thread is leaving: a group stop must not wait for it; pending process-wide signals find another thread.
+ * True: the parent must be told of the stop. */
 bool signal_thread_leaves_locked(struct task *t);
 /* Tells the parent of a stop or continue. */
 void signal_notify_parent_stop(struct process *p, int code);

@@ -1,8 +1,9 @@
 /*
  * Receiving signals: what a thread does about them on its way back to its program.
  *
- * One loop: take the next deliverable signal; stop, end, ignore, or push a handler frame and look again, so that several pending signals nest
- * their frames as on Linux.  An interrupted system call is settled by the first of them: restarted or turned into EINTR (signal(7), abi/errno_kernel.h).
+ * One loop: take the next deliverable signal; stop, end, ignore, or push a handler frame and look again, so that
+ * several pending signals nest their frames as on Linux. An interrupted system call is settled by the first of them:
+ * restarted or turned into EINTR (signal(7), abi/errno_kernel.h).
  */
 #include <asm/errno.h>
 #include <asm/unistd.h>
@@ -23,7 +24,7 @@ bool signal_pending_current(void)
 	return thread_has_work(thread_current(), WORK_SIGNAL | WORK_KILL);
 }
 
-/* --- interrupted system calls ------------------------------------------------------------------------------------------ */
+/* --- interrupted system calls ------------------------------------------------------------------------------------ */
 
 static void settle_syscall(struct trap_frame *f, const struct signal_action *handler)
 {
@@ -57,7 +58,7 @@ static void settle_syscall(struct trap_frame *f, const struct signal_action *han
 	syscall_forget(f);
 }
 
-/* --- stopping ------------------------------------------------------------------------------------------------------------ */
+/* --- stopping ---------------------------------------------------------------------------------------------------- */
 
 void signal_notify_parent_stop(struct process *p, int code)
 {
@@ -180,11 +181,11 @@ static void stop_signal_taken(struct process *p, int sig, irqflags_t *f)
 	group_stop_begin_locked(p, sig);
 }
 
-/* --- taking the next one ----------------------------------------------------------------------------------------------------- */
+/* --- taking the next one ----------------------------------------------------------------------------------------- */
 
 /*
- * The next signal with a handler: its number, or 0 when there is none left.  Everything else is done here: stops, defaults, the end.
- * On return WORK_SIGNAL is clear unless something came meanwhile.
+ * The next signal with a handler: its number, or 0 when there is none left. Everything else is done here: stops,
+ * defaults, the end. On return WORK_SIGNAL is clear unless something came meanwhile.
  */
 static int next_handled(struct task *t, struct signal_info *info, struct signal_action *act)
 {
@@ -231,14 +232,15 @@ static int next_handled(struct task *t, struct signal_info *info, struct signal_
 	}
 }
 
-/* --- the handler's frame ---------------------------------------------------------------------------------------------------------- */
+/* --- the handler's frame ----------------------------------------------------------------------------------------- */
 
 static bool on_altstack(const struct altstack *a, uint64_t sp)
 {
 	return sp - 1 - a->sp < a->size; /* sp one past the top still belongs to it */
 }
 
-static void push_handler(struct task *t, struct trap_frame *f, const struct signal_info *info, const struct signal_action *act)
+static void push_handler(struct task *t, struct trap_frame *f, const struct signal_info *info,
+			 const struct signal_action *act)
 {
 	uint8_t image[128];
 	uint64_t sp = trap_sp(f).v;
@@ -288,7 +290,7 @@ void signal_deliver(struct trap_frame *f)
 	}
 }
 
-/* --- faults -------------------------------------------------------------------------------------------------------------------------- */
+/* --- faults ------------------------------------------------------------------------------------------------------ */
 
 /* At most ten lines in five seconds: a program that faults in a loop must not drown the log. */
 static bool log_allowed(void)
@@ -362,7 +364,7 @@ void signal_fault(int signo, int code, uint64_t addr)
 		log_fault(t, signo, code, addr);
 }
 
-/* --- masks and the alternate stack ------------------------------------------------------------------------------------------------------ */
+/* --- masks and the alternate stack ------------------------------------------------------------------------------- */
 
 void signal_mask_set(struct task *t, uint64_t mask)
 {
@@ -431,7 +433,8 @@ int signal_altstack(const struct altstack *set, struct altstack *old, uint64_t u
 {
 	struct task *t = task_current();
 	struct altstack before = t->altstack;
-	bool active = !(before.flags & SS_DISABLE) && !(before.flags & (int)SS_AUTODISARM) && on_altstack(&before, user_sp);
+	bool active = !(before.flags & SS_DISABLE) && !(before.flags & (int)SS_AUTODISARM) &&
+		on_altstack(&before, user_sp);
 
 	if (set) {
 		int mode = set->flags & ~(int)SS_AUTODISARM;
@@ -444,7 +447,9 @@ int signal_altstack(const struct altstack *set, struct altstack *old, uint64_t u
 		else if (set->size < MINSIGSTKSZ)
 			return -ENOMEM;
 		else
-			t->altstack = (struct altstack){.sp = set->sp, .size = set->size, .flags = set->flags & (int)SS_AUTODISARM};
+			t->altstack = (struct altstack){.sp = set->sp,
+							.size = set->size,
+							.flags = set->flags & (int)SS_AUTODISARM};
 	}
 	if (old) {
 		*old = before;

@@ -110,10 +110,12 @@ void signal_info_from_user(const uint8_t in[128], int signo, struct signal_info 
 
 const char *signal_name(int signo)
 {
-	static const char *const names[32] = {
-		NULL,	   "SIGHUP",  "SIGINT",	 "SIGQUIT", "SIGILL",	 "SIGTRAP",   "SIGABRT", "SIGBUS",    "SIGFPE",	 "SIGKILL", "SIGUSR1",
-		"SIGSEGV", "SIGUSR2", "SIGPIPE", "SIGALRM", "SIGTERM",	 "SIGSTKFLT", "SIGCHLD", "SIGCONT",   "SIGSTOP", "SIGTSTP", "SIGTTIN",
-		"SIGTTOU", "SIGURG",  "SIGXCPU", "SIGXFSZ", "SIGVTALRM", "SIGPROF",   "SIGWINCH", "SIGIO",     "SIGPWR",	 "SIGSYS"};
+	static const char *const names[32] = {NULL,	 "SIGHUP",  "SIGINT",	 "SIGQUIT", "SIGILL",	 "SIGTRAP",
+					      "SIGABRT", "SIGBUS",  "SIGFPE",	 "SIGKILL", "SIGUSR1",	 "SIGSEGV",
+					      "SIGUSR2", "SIGPIPE", "SIGALRM",	 "SIGTERM", "SIGSTKFLT", "SIGCHLD",
+					      "SIGCONT", "SIGSTOP", "SIGTSTP",	 "SIGTTIN", "SIGTTOU",	 "SIGURG",
+					      "SIGXCPU", "SIGXFSZ", "SIGVTALRM", "SIGPROF", "SIGWINCH",	 "SIGIO",
+					      "SIGPWR",	 "SIGSYS"};
 
 	if (signo > 0 && signo < 32)
 		return names[signo];

@@ -1,6 +1,6 @@
 /*
- * Signals from program to program: who may send what to whom (kill(2), tgkill(2), rt_sigqueueinfo(2)), and waiting for signals without a handler
- * (rt_sigtimedwait(2), signalfd(2)).
+ * Signals from program to program: who may send what to whom (kill(2), tgkill(2), rt_sigqueueinfo(2)), and waiting
+ * for signals without a handler (rt_sigtimedwait(2), signalfd(2)).
  */
 #include <asm/errno.h>
 #include <linux/capability.h>
@@ -47,7 +47,7 @@ static bool kill_member(struct process *p, void *arg)
 		return true;
 	k->found++;
 	bool may = p == k->self || me->euid == suid || me->euid == uid || me->uid == suid || me->uid == uid ||
-		   cred_capable(me, CAP_KILL) || (k->sig == SIGCONT && p->group->session == k->self->group->session);
+		cred_capable(me, CAP_KILL) || (k->sig == SIGCONT && p->group->session == k->self->group->session);
 	int err = may ? signal_send_process(p, k->sig, k->info) : -EPERM;
 	if (err)
 		k->err = err;
@@ -74,7 +74,8 @@ int signal_kill(int pid, int sig, const struct signal_info *info)
 	if (pid > 0) {
 		struct process *p = process_find(pid);
 		if (!p) {
-			/* A thread's number names its process here (man 2 kill's ESRCH says process; Linux takes both). */
+			/* A thread's number names its process here (man 2 kill's ESRCH says process; Linux takes
+			 * both). */
 			struct task *t = task_find(pid);
 			if (!t)
 				return -ESRCH;
@@ -99,7 +100,10 @@ int signal_kill(int pid, int sig, const struct signal_info *info)
 
 int signal_tgkill(int tgid, int tid, int sig, const struct signal_info *info)
 {
-	struct signal_info mine = {.signo = sig, .code = SI_TKILL, .pid = process_current()->pid, .uid = task_current()->cred->uid};
+	struct signal_info mine = {.signo = sig,
+				   .code = SI_TKILL,
+				   .pid = process_current()->pid,
+				   .uid = task_current()->cred->uid};
 
 	if (sig < 0 || sig > SIGNALS || tid <= 0)
 		return -EINVAL;
@@ -113,7 +117,7 @@ int signal_tgkill(int tgid, int tid, int sig, const struct signal_info *info)
 	return err;
 }
 
-/* --- without a handler ------------------------------------------------------------------------------------------------------ */
+/* --- without a handler ------------------------------------------------------------------------------------------- */
 
 uint64_t signal_pending_blocked(void)
 {
@@ -158,7 +162,8 @@ long signal_wait(uint64_t set, uint64_t deadline_ns, struct signal_info *out)
 	bool taken = signal_take(set, out);
 	int err = 0;
 	if (!taken)
-		err = WAIT_UNTIL(&t->process->signal_event, (taken = signal_take(set, out)), WAIT_INTERRUPTIBLE, deadline_ns);
+		err = WAIT_UNTIL(&t->process->signal_event, (taken = signal_take(set, out)), WAIT_INTERRUPTIBLE,
+				 deadline_ns);
 	sigwait_begin(t, 0);
 	if (taken)
 		return out->signo;

@@ -1,5 +1,6 @@
 /*
- * PID 1: made from nothing, with the console as its three files, and run from the first candidate that works (man 7 boot; the same list as Linux).
+ * PID 1: made from nothing, with the console as its three files, and run from the first candidate that works (man 7
+ * boot; the same list as Linux).
  */
 #include <asm/errno.h>
 #include <linux/fcntl.h>
@@ -53,7 +54,8 @@ static void open_console(void)
 	int err = vfs_open(&who, NULL, "/dev/console", O_RDWR, 0, LOOKUP_FOLLOW, &f);
 
 	if (err) {
-		log_warn("init: cannot open /dev/console (error %d): PID 1 starts without input and output. The initramfs needs a /dev directory.",
+		log_warn("init: cannot open /dev/console (error %d): PID 1 starts without input and output. The "
+			 "initramfs needs a /dev directory.",
 			 -err);
 		return;
 	}

@@ -1,6 +1,6 @@
 /*
- * The storage of a thread of a program: one slab object that holds struct task and behind it the FP save area, so that fork makes one
- * allocation for both.
+ * The storage of a thread of a program: one slab object that holds struct task and behind it the FP save area, so
+ * that fork makes one allocation for both.
  */
 #include <asm/errno.h>
 
@@ -23,7 +23,8 @@ void task_init_caches(void)
 		panic("no memory for the task cache");
 }
 
-/* An eighth of the memory may go into threads' stacks and structs; the rest is for programs. Never fewer than a small system needs. */
+/* An eighth of the memory may go into threads' stacks and structs; the rest is for programs. Never fewer than a small
+ * system needs. */
 uint32_t task_limit(void)
 {
 	static uint32_t limit;
@@ -61,7 +62,8 @@ void task_start_running(void *arg)
 	struct task *t = arg;
 
 	if (!uptr_null(t->set_child_tid))
-		(void)!put_user_u32(t->set_child_tid, (uint32_t)t->tid); /* as on Linux a bad address is the program's affair */
+		(void)!put_user_u32(t->set_child_tid,
+				    (uint32_t)t->tid); /* as on Linux a bad address is the program's affair */
 	irq_disable();
 	user_return(context_user_frame(&t->thread.arch));
 	context_enter_user();

@@ -1,6 +1,6 @@
 /*
- * Exit work.  FP state goes last in each round, since each of the others may switch threads and so take the registers away again; the
- * loop ends only when a look with interrupts off found nothing.
+ * Exit work. FP state goes last in each round, since each of the others may switch threads and so take the registers
+ * away again; the loop ends only when a look with interrupts off found nothing.
  */
 #include "proc/user_return.h"
 

@@ -1,5 +1,6 @@
 /*
- * What a thread has to do before it goes back to its program: signals, rescheduling, FP state.  Every entry from user mode ends here.
+ * What a thread has to do before it goes back to its program: signals, rescheduling, FP state. Every entry from user
+ * mode ends here.
  */
 #pragma once
 
@@ -11,7 +12,8 @@
 
 void user_return_work(struct trap_frame *f, struct thread *t);
 
-/* Interrupts off on entry and on return; f is the program's frame at the top of the stack. May not return (the thread ended). */
+/* Interrupts off on entry and on return; f is the program's frame at the top of the stack. May not return (the thread
+ * ended). */
 static always_inline void user_return(struct trap_frame *f)
 {
 	struct thread *t = thread_current();

@@ -1,8 +1,9 @@
 /*
  * Waiting for children (wait4(2), waitid(2)), and the last step of a process: being reaped.
  *
- * A child's change of state wakes every waiter of its parent; each looks again under T, so two waiters never get the same zombie.  Zombies stand at the
- * front of the list of children, so the usual look is short; a wait for one pid does not look at the list at all.
+ * A child's change of state wakes every waiter of its parent; each looks again under T, so two waiters never get the
+ * same zombie. Zombies stand at the front of the list of children, so the usual look is short; a wait for one pid
+ * does not look at the list at all.
  */
 #include <asm/errno.h>
 #include <linux/wait.h>
@@ -36,7 +37,7 @@ struct wait_look {
 	int idtype, id, options;
 	struct process *parent;
 	struct wait_result *out;
-	long result;	      /* 0: keep waiting */
+	long result; /* 0: keep waiting */
 	bool reap;
 	struct reaped reaped;
 };

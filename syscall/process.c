@@ -67,6 +67,11 @@ long sys_clone3(const struct syscall_args *a)
 	return process_clone(&args);
 }
 
+long sys_unshare(const struct syscall_args *a)
+{
+	return process_unshare(arg_u64(a, 0));
+}
+
 static long exec_at(int dirfd, uptr_t path, uptr_t argv, uptr_t envp, unsigned flags)
 {
 	const struct exec_strings args = {.user = argv}, env = {.user = envp};

@@ -19,6 +19,7 @@
  */
 #include <arch/acpi.h>
 #include <arch/layout.h>
+#include <arch/mmu.h>
 #include "arch/x86_64/acpi_tables.h"
 #include "core/boot_info.h"
 #include "core/log.h"
@@ -39,6 +40,7 @@ struct rsdp {
 	uint8_t extended_checksum, reserved[3];
 } packed_struct;
 #define RSDP_V1_BYTES 20
+#define RSDP_BYTES_MAX 64 /* version 2 has 36; room for growth, still inside what the firmware reports around it */
 _Static_assert(sizeof(struct rsdp) == 36, "ACPI 6.4 table 5.3");
 
 struct acpi_fadt_view acpi_fadt;
@@ -57,7 +59,10 @@ static bool map_covers(uint64_t pa, uint64_t end)
 	return true;
 }
 
-/* The bytes at pa, or NULL unless the boot map has all of them (legacy BIOS memory below 1 MiB is always mapped). */
+/*
+ * The bytes at pa, or NULL unless the firmware's map names all of them (legacy BIOS memory below 1 MiB always counts).  The boot code's
+ * direct map holds the whole first GiB; above it only some of what is not RAM is mapped, so there the table gets a mapping of its own.
+ */
 static const void *phys_bytes(uint64_t pa, uint64_t len)
 {
 	uint64_t end;
@@ -65,7 +70,7 @@ static const void *phys_bytes(uint64_t pa, uint64_t len)
 		return NULL;
 	if (end > MIB && !map_covers(pa, end))
 		return NULL;
-	return (const void *)(DIRECT_MAP_BASE + pa);
+	return end <= GIB ? (const void *)(DIRECT_MAP_BASE + pa) : arch_map_device(paddr(pa), len);
 }
 
 static uint8_t sum_bytes(const void *p, size_t len)
@@ -85,20 +90,21 @@ static const struct acpi_header *table_at(uint64_t pa)
 		return NULL;
 	}
 	uint32_t len = t->length;
-	if (len < sizeof(*t) || len > TABLE_BYTES_MAX || !phys_bytes(pa, len)) {
+	const struct acpi_header *whole = len >= sizeof(*t) && len <= TABLE_BYTES_MAX ? phys_bytes(pa, len) : NULL;
+	if (!whole) {
 		log_warn("acpi: table %.4s has length %u, ignored", t->signature, len);
 		return NULL;
 	}
-	if (sum_bytes(t, len) != 0) {
+	if (sum_bytes(whole, len) != 0) {
 		log_warn("acpi: table %.4s has a bad checksum, ignored", t->signature);
 		return NULL;
 	}
-	return t;
+	return whole;
 }
 
 static const struct rsdp *rsdp_at(uint64_t pa)
 {
-	const struct rsdp *r = phys_bytes(pa, RSDP_V1_BYTES);
+	const struct rsdp *r = phys_bytes(pa, RSDP_BYTES_MAX);
 	if (!r || memcmp(r->signature, "RSD PTR ", 8) != 0 || sum_bytes(r, RSDP_V1_BYTES) != 0)
 		return NULL;
 	return r;
@@ -247,9 +253,8 @@ void acpi_init(paddr_t rsdp)
 
 	bool v2 = r->revision >= 2;
 	if (v2) {
-		uint64_t pa = (uint64_t)(uintptr_t)r - DIRECT_MAP_BASE;
-		if (!phys_bytes(pa, sizeof(*r)) || r->length < sizeof(*r) || r->length > 4096 ||
-		    !phys_bytes(pa, r->length) || sum_bytes(r, r->length) != 0) {
+		/* rsdp_at() has made sure of RSDP_BYTES_MAX bytes. */
+		if (r->length < sizeof(*r) || r->length > RSDP_BYTES_MAX || sum_bytes(r, r->length) != 0) {
 			log_warn("acpi: root pointer's second checksum is bad, using the old root table");
 			v2 = false;
 		}

@@ -483,6 +483,14 @@ bool ntty_readable(const struct ntty *n, uint32_t min)
 	return n->head - n->tail >= MAX(min, 1u);
 }
 
+size_t ntty_room(const struct ntty *n)
+{
+	uint32_t used = n->head - n->tail;
+	if (lflag(n, ICANON) && n->canon == n->tail)
+		return NTTY_BUFFER;
+	return used < NTTY_BUFFER - 1 ? NTTY_BUFFER - 1 - used : 0;
+}
+
 uint32_t ntty_available(const struct ntty *n)
 {
 	if (!lflag(n, ICANON))

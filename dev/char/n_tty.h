@@ -50,6 +50,11 @@ size_t ntty_receive(struct ntty *n, const uint8_t *bytes, size_t len);
 
 /* Whether a read would find something: a line in canonical mode, else at least `min` bytes (and one). */
 bool ntty_readable(const struct ntty *n, uint32_t min);
+/*
+ * How many more bytes the queue takes; 0: hold the line until a reader has been there. While a line is being edited and
+ * none waits to be read there is always room (what does not fit is dropped): or nobody could end or erase the line.
+ */
+size_t ntty_room(const struct ntty *n);
 /* Bytes a read could get now (FIONREAD). */
 uint32_t ntty_available(const struct ntty *n);
 /*

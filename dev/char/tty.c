@@ -88,6 +88,27 @@ void tty_effects_unlock(struct tty *t, irqflags_t f)
 	}
 }
 
+size_t tty_input_room(struct tty *t)
+{
+	SPIN_GUARD(&t->lock);
+	size_t room = ntty_room(&t->ntty);
+	t->throttled = room == 0;
+	return room;
+}
+
+void tty_unthrottle(struct tty *t)
+{
+	if (likely(!READ_ONCE(t->throttled)))
+		return;
+	irqflags_t f = spin_lock(&t->lock);
+	bool go = t->throttled && ntty_room(&t->ntty) >= NTTY_BUFFER / 2;
+	if (go)
+		t->throttled = false;
+	spin_unlock(&t->lock, f);
+	if (go && t->ops->unthrottle)
+		t->ops->unthrottle(t);
+}
+
 size_t tty_input(struct tty *t, const char *buf, size_t len)
 {
 	random_event();
@@ -150,6 +171,7 @@ static int64_t read_available(struct tty *t, struct uio *u, bool *line_done)
 		irqflags_t f = spin_lock(&t->lock);
 		got = ntty_read(&t->ntty, bytes, want, line_done);
 		spin_unlock(&t->lock, f);
+		tty_unthrottle(t);
 		if (got > 0 && uio_put(u, bytes, got) < 0)
 			return total ? total : -EFAULT;
 		total += (int64_t)got;
@@ -355,6 +377,7 @@ void tty_set_termios(struct tty *t, const struct termios2 *settings, bool flush_
 	if (t->ops->set_termios && (old.c_cflag != settings->c_cflag || old.c_ospeed != settings->c_ospeed))
 		t->ops->set_termios(t);
 	tty_effects_unlock(t, f);
+	tty_unthrottle(t);
 }
 
 void tty_open_controlling(struct tty *t)
@@ -392,6 +415,7 @@ static void tty_detach(struct tty *t, bool hang_up)
 		}
 	}
 	tty_effects_unlock(t, f);
+	tty_unthrottle(t);
 	wait_wake_key(&t->read_wait, READ_EVENTS | POLLHUP);
 	wait_wake_key(&t->write_wait, WRITE_EVENTS | POLLHUP);
 	if (group && tty_job_ops) {

@@ -26,6 +26,7 @@ struct tty {
 	int session, group;	/* L: whose controlling terminal it is, and its foreground group; 0: none */
 	uint32_t hangups;	/* L, read without: handles of an earlier count are dead */
 	bool exclusive;		/* L: TIOCEXCL */
+	bool throttled;		/* L: the driver was told that there is no room */
 	struct ntty ntty;	/* L */
 };
 
@@ -59,6 +60,8 @@ void tty_effects_unlock(struct tty *t, irqflags_t f);
 /* Waits until everything written has left the machine. -ERESTARTSYS, -EIO after a hang-up. */
 int tty_drain(struct tty_handle *h) must_check;
 void tty_flush_output(struct tty *t);
+/* After input was taken or thrown away, no lock held: lets a driver go on that was told to wait. */
+void tty_unthrottle(struct tty *t);
 
 /* tty_console.c */
 int tty_nodes_register(void); /* /dev/tty and /dev/console */

@@ -128,8 +128,10 @@ static long flush(struct tty *t, uint64_t queue)
 	if (queue > TCIOFLUSH)
 		return -EINVAL;
 	if (queue == TCIFLUSH || queue == TCIOFLUSH) {
-		SPIN_GUARD(&t->lock);
+		irqflags_t f = spin_lock(&t->lock);
 		ntty_flush_input(&t->ntty);
+		spin_unlock(&t->lock, f);
+		tty_unthrottle(t);
 	}
 	if (queue == TCOFLUSH || queue == TCIOFLUSH)
 		tty_flush_output(t);

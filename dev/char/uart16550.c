@@ -8,8 +8,11 @@
  * polling, after the ring has been pushed out the same way, so that its lines stand where they belong and a panic
  * leaves nothing behind in memory.
  *
- * Input. The interrupt empties the receive FIFO into the line discipline. What finds no room there is dropped and
- * counted. Received breaks are dropped.
+ * Input. The interrupt empties the receive FIFO into the line discipline as far as there is room; without room the
+ * receive interrupt is switched off until a reader made some, so that a pasted file waits at the sender's end (or
+ * overruns the FIFO, on a real line without flow control). What the line discipline itself cannot take is dropped and
+ * counted.
+ * Received breaks are dropped.
  *
  * Locking: u->lock guards ring and registers. The log may be written with any lock held, even this one's rank or
  * above, so it does not go through the lock checker; it tries for a bounded time (only another CPU can hold the lock
@@ -224,10 +227,13 @@ static long uart_ioctl(struct tty *t, unsigned cmd, uint64_t arg)
 	return copy_to_user(uptr(arg), &s, sizeof(s));
 }
 
+static void uart_unthrottle(struct tty *t);
+
 static const struct tty_driver_ops uart_ops = {
 	.write = uart_write,
 	.write_room = uart_write_room,
 	.chars_in_buffer = uart_chars_in_buffer,
+	.unthrottle = uart_unthrottle,
 	.set_termios = uart_set_termios,
 	.flush_output = uart_flush_output,
 	.set_stopped = uart_set_stopped,
@@ -236,13 +242,39 @@ static const struct tty_driver_ops uart_ops = {
 
 /* --- interrupt --- */
 
+static void receive_enable(struct uart *u, bool on)
+{
+	SPIN_GUARD(&u->lock);
+	u->enabled = (uint8_t)(on ? u->enabled | IER_RECEIVE : u->enabled & ~IER_RECEIVE);
+	reg_write(u, UART_IRQ_ENABLE, u->enabled);
+}
+
+static void uart_unthrottle(struct tty *t)
+{
+	receive_enable(tty_private(t), true); /* what lies in the FIFO interrupts at once */
+}
+
+/* Room for input. Without any, bytes stay in the FIFO (and, in a virtual machine, with the host) until a reader came. */
+static size_t receive_room(struct uart *u)
+{
+	size_t room = tty_input_room(u->tty);
+	if (likely(room > 0))
+		return room;
+	receive_enable(u, false);
+	room = tty_input_room(u->tty);
+	if (room > 0)
+		receive_enable(u, true);
+	return room;
+}
+
 static void receive(struct uart *u)
 {
 	char bytes[64];
+	size_t room = MIN(receive_room(u), sizeof(bytes));
 	size_t n = 0;
 	uint8_t status;
 	irqflags_t f = spin_lock(&u->lock);
-	while (n < sizeof(bytes) && ((status = reg_read(u, UART_LINE_STATUS)) & LSR_DATA)) {
+	while (n < room && ((status = reg_read(u, UART_LINE_STATUS)) & LSR_DATA)) {
 		char c = (char)reg_read(u, UART_DATA);
 		if (!(status & LSR_BREAK))
 			bytes[n++] = c;

@@ -17,6 +17,7 @@ static struct {
 	struct tty *tty;
 	char out[4096];
 	size_t out_len;
+	unsigned unthrottled;
 	size_t room;	    /* what the driver still takes */
 	struct timer timer; /* types or drains while a test waits */
 	const char *typed_later;
@@ -48,7 +49,14 @@ static size_t fake_chars(struct tty *t)
 	return 0;
 }
 
-static const struct tty_driver_ops fake_ops = {.write = fake_write,
+static void fake_unthrottle(struct tty *t)
+{
+	(void)t;
+	fake.unthrottled++;
+}
+
+static const struct tty_driver_ops fake_ops = {.unthrottle = fake_unthrottle,
+					       .write = fake_write,
 					       .write_room = fake_room,
 					       .chars_in_buffer = fake_chars};
 
@@ -340,6 +348,24 @@ KTEST(tty, hang_up_kills_handles)
 	tty_ops.release(&handle);
 	KTEST_EQ(tty_ops.open(&handle), 0); /* a new handle lives */
 	KTEST_EQ(write_some("w"), 1);
+	teardown();
+}
+
+KTEST(tty, a_full_queue_holds_the_line)
+{
+	char many[NTTY_BUFFER];
+	setup();
+	KTEST_EQ(tty_input_room(fake.tty), NTTY_BUFFER); /* a line is being edited */
+	type("line\n");
+	KTEST_EQ(tty_input_room(fake.tty), NTTY_BUFFER - 1 - 5);
+	memset(many, 'x', sizeof(many));
+	KTEST_EQ(tty_input(fake.tty, many, NTTY_BUFFER - 1 - 5), NTTY_BUFFER - 1 - 5);
+	KTEST_EQ(tty_input_room(fake.tty), 0);
+	KTEST_EQ(fake.unthrottled, 0);
+	KTEST_EQ(read_some(100), 5);
+	KTEST_EQ(fake.unthrottled, 1);
+	KTEST_EQ(read_some(100), -EAGAIN);
+	KTEST_EQ(fake.unthrottled, 1);
 	teardown();
 }
 

@@ -1,6 +1,7 @@
 /*
- * devtmpfs: one tmpfs that the kernel fills with a node for each registered character device.  Every mount of it shows the same tree; users may
- * add, change and remove nodes as they like.  A node is only a number: opening it asks chardev_find (fs/special.c).
+ * devtmpfs: one tmpfs that the kernel fills with a node for each registered character device.  Every mount of it shows
+ * the same tree; users may add, change and remove nodes as they like.  A node is only a number: opening it asks
+ * chardev_find (fs/special.c).
  */
 #include <linux/magic.h>
 
@@ -12,7 +13,8 @@
 static struct super *devtmpfs;
 static struct mount *devtmpfs_internal; /* where the kernel acts; attached nowhere */
 
-static int devtmpfs_mount(const struct fs_type *t, const char *source, unsigned long flags, const char *options, struct super **out)
+static int devtmpfs_mount(const struct fs_type *t, const char *source, unsigned long flags, const char *options,
+			  struct super **out)
 {
 	(void)t;
 	(void)source;
@@ -23,8 +25,10 @@ static int devtmpfs_mount(const struct fs_type *t, const char *source, unsigned 
 	return 0;
 }
 
-static const struct fs_type devtmpfs_type = {
-	.name = "devtmpfs", .flags = FS_NODEV, .magic = TMPFS_MAGIC, .mount = devtmpfs_mount};
+static const struct fs_type devtmpfs_type = {.name = "devtmpfs",
+					     .flags = FS_NODEV,
+					     .magic = TMPFS_MAGIC,
+					     .mount = devtmpfs_mount};
 FILESYSTEM(devtmpfs_type);
 
 static void node_warn(const char *name, int err)
@@ -46,7 +50,7 @@ static void device_notify(struct chardev *d, bool added)
 		if (strlcpy(dir, d->name, MIN(sizeof(dir), (size_t)(p - d->name) + 1)) > 0)
 			node_warn(dir, vfs_mkdir(&kernel_actor, &root, dir, 0755));
 	node_warn(d->name,
-		vfs_mknod(&kernel_actor, &root, d->name, S_IFCHR | d->mode, (uint64_t)d->major << 32 | d->minor));
+		  vfs_mknod(&kernel_actor, &root, d->name, S_IFCHR | d->mode, (uint64_t)d->major << 32 | d->minor));
 }
 
 void devtmpfs_init(void)

@@ -59,7 +59,8 @@ static void show_meminfo(struct text *t, void *arg)
 static void stat_cpu(struct text *t, const char *name, const struct sched_stats *s)
 {
 	text_printf(t, "%s %lu 0 %lu %lu 0 %lu 0 0 0 0\n", name, (unsigned long)(s->user_ns / TICK_NS),
-		(unsigned long)(s->system_ns / TICK_NS), (unsigned long)(s->idle_ns / TICK_NS), (unsigned long)(s->irq_ns / TICK_NS));
+		    (unsigned long)(s->system_ns / TICK_NS), (unsigned long)(s->idle_ns / TICK_NS),
+		    (unsigned long)(s->irq_ns / TICK_NS));
 }
 
 /* Sums over all CPUs. */
@@ -96,9 +97,10 @@ static void show_stat(struct text *t, void *arg)
 		snprintf(name, sizeof(name), "cpu%u", i);
 		stat_cpu(t, name, &one);
 	}
-	text_printf(t, "intr %lu\nctxt %lu\nbtime %lu\nprocesses %lu\nprocs_running %u\nprocs_blocked 0\n", (unsigned long)irq_count_total(),
-		(unsigned long)s.switches, (unsigned long)((clock_realtime_ns() - clock_monotonic_ns()) / NSEC_PER_SEC),
-		(unsigned long)s.threads_created, s.running);
+	text_printf(t, "intr %lu\nctxt %lu\nbtime %lu\nprocesses %lu\nprocs_running %u\nprocs_blocked 0\n",
+		    (unsigned long)irq_count_total(), (unsigned long)s.switches,
+		    (unsigned long)((clock_realtime_ns() - clock_monotonic_ns()) / NSEC_PER_SEC),
+		    (unsigned long)s.threads_created, s.running);
 }
 
 static void show_uptime(struct text *t, void *arg)
@@ -109,8 +111,8 @@ static void show_uptime(struct text *t, void *arg)
 	(void)arg;
 	stats_total(&s);
 	idle = s.idle_ns / (NSEC_PER_SEC / 100);
-	text_printf(t, "%lu.%02lu %lu.%02lu\n", (unsigned long)(up / 100), (unsigned long)(up % 100), (unsigned long)(idle / 100),
-		(unsigned long)(idle % 100));
+	text_printf(t, "%lu.%02lu %lu.%02lu\n", (unsigned long)(up / 100), (unsigned long)(up % 100),
+		    (unsigned long)(idle / 100), (unsigned long)(idle % 100));
 }
 
 static void show_loadavg(struct text *t, void *arg)
@@ -124,7 +126,8 @@ static void show_loadavg(struct text *t, void *arg)
 	for (unsigned i = 0; i < 3; i++) {
 		uint64_t rounded = load[i] + (1 << 11) / 200;
 
-		text_printf(t, "%lu.%02lu ", (unsigned long)(rounded >> 11), (unsigned long)((rounded & 0x7ff) * 100 >> 11));
+		text_printf(t, "%lu.%02lu ", (unsigned long)(rounded >> 11),
+			    (unsigned long)((rounded & 0x7ff) * 100 >> 11));
 	}
 	text_printf(t, "%u/%u %lu\n", s.running, s.threads, (unsigned long)s.threads_created);
 }
@@ -209,14 +212,17 @@ static void show_slabinfo(struct text *t, void *arg)
 	struct slab_stats s;
 
 	(void)arg;
-	text_printf(t, "slabinfo - version: 2.1\n# name            <active_objs> <num_objs> <objsize> <objperslab> <pagesperslab> : tunables "
-		"<limit> <batchcount> <sharedfactor> : slabdata <active_slabs> <num_slabs> <sharedavail>\n");
+	text_printf(t,
+		    "slabinfo - version: 2.1\n# name            <active_objs> <num_objs> <objsize> <objperslab> "
+		    "<pagesperslab> : tunables "
+		    "<limit> <batchcount> <sharedfactor> : slabdata <active_slabs> <num_slabs> <sharedavail>\n");
 	for (unsigned i = 0; slab_stats_get(i, &s); i++) {
 		uint64_t per_page = s.pages ? s.objects_total / s.pages : 0;
 
-		text_printf(t, "%-17s %6lu %6lu %6lu %4lu    1 : tunables    0    0    0 : slabdata %6lu %6lu      0\n", s.name,
-			(unsigned long)s.objects_used, (unsigned long)s.objects_total, (unsigned long)s.size_bytes, (unsigned long)per_page,
-			(unsigned long)s.pages, (unsigned long)s.pages);
+		text_printf(t, "%-17s %6lu %6lu %6lu %4lu    1 : tunables    0    0    0 : slabdata %6lu %6lu      0\n",
+			    s.name, (unsigned long)s.objects_used, (unsigned long)s.objects_total,
+			    (unsigned long)s.size_bytes, (unsigned long)per_page, (unsigned long)s.pages,
+			    (unsigned long)s.pages);
 	}
 }
 
@@ -226,10 +232,13 @@ static void show_vmstat(struct text *t, void *arg)
 
 	(void)arg;
 	page_stats_get(&s);
-	text_printf(t, "nr_free_pages %lu\nnr_anon_pages %lu\nnr_file_pages %lu\nnr_shmem %lu\nnr_page_table_pages %lu\n"
-		"nr_slab_unreclaimable %lu\npgalloc_normal %lu\npgfree %lu\n", (unsigned long)s.free, (unsigned long)vm_anon_pages,
-		(unsigned long)(vm_object_pages_cached + vm_object_pages_shmem), (unsigned long)vm_object_pages_shmem,
-		(unsigned long)vm_pagetable_pages, (unsigned long)slab_pages_total(), (unsigned long)s.allocs, (unsigned long)s.frees);
+	text_printf(t,
+		    "nr_free_pages %lu\nnr_anon_pages %lu\nnr_file_pages %lu\nnr_shmem %lu\nnr_page_table_pages %lu\n"
+		    "nr_slab_unreclaimable %lu\npgalloc_normal %lu\npgfree %lu\n",
+		    (unsigned long)s.free, (unsigned long)vm_anon_pages,
+		    (unsigned long)(vm_object_pages_cached + vm_object_pages_shmem),
+		    (unsigned long)vm_object_pages_shmem, (unsigned long)vm_pagetable_pages,
+		    (unsigned long)slab_pages_total(), (unsigned long)s.allocs, (unsigned long)s.frees);
 }
 
 static void show_text(struct text *t, void *arg)

@@ -7,10 +7,10 @@
 
 struct proc_inode {
 	struct inode inode;
-	struct tree_dir dir;		   /* fixed directories; inode.lock */
-	const struct procfs_entry *entry;  /* fixed files; I */
+	struct tree_dir dir;				  /* fixed directories; inode.lock */
+	const struct procfs_entry *entry;		  /* fixed files; I */
 	const struct procfs_process_entry *process_entry; /* I */
-	int pid, tid, fd;		   /* I */
+	int pid, tid, fd;				  /* I */
 };
 
 static inline struct proc_inode *proc_inode_of(struct inode *i)

@@ -1,13 +1,14 @@
 /*
- * /proc/[pid]: made at each look-up from procfs_process_ops.  Directories: the process itself, task/, task/[tid], fd/, fdinfo/.
- * Inode numbers are computed from what the name stands for, so two look-ups of one name agree.
+ * /proc/[pid]: made at each look-up from procfs_process_ops.  Directories: the process itself, task/, task/[tid], fd/,
+ * fdinfo/. Inode numbers are computed from what the name stands for, so two look-ups of one name agree.
  */
 #include "fs/procfs/internal.h"
 #include "lib/printf.h"
 
 enum { INO_ENTRY, INO_FD, INO_FDINFO };
 
-static const struct inode_ops pid_dir_ops, task_dir_ops, fd_dir_ops, fdinfo_dir_ops, other_dir_ops, entry_link_ops, fd_link_ops;
+static const struct inode_ops pid_dir_ops, task_dir_ops, fd_dir_ops, fdinfo_dir_ops, other_dir_ops, entry_link_ops,
+	fd_link_ops;
 static const struct file_ops pid_dir_file_ops, task_dir_file_ops, fd_dir_file_ops, empty_dir_file_ops;
 
 int proc_parse_number(const char *name, size_t len, int *out)
@@ -46,7 +47,7 @@ static struct proc_inode *process_inode(uint32_t mode, int pid, int tid, unsigne
 	return p;
 }
 
-/* --- self ------------------------------------------------------------------------------------------------------------------------ */
+/* --- self -------------------------------------------------------------------------------------------------------- */
 
 static int print_link(char *buf, size_t len, const char *text)
 {
@@ -74,11 +75,12 @@ int proc_thread_self_readlink(struct inode *i, char *buf, size_t len)
 	(void)i;
 	if (!procfs_process_ops || procfs_process_ops->current_pid() <= 0)
 		return -ENOENT;
-	snprintf(text, sizeof(text), "%d/task/%d", procfs_process_ops->current_pid(), procfs_process_ops->current_tid());
+	snprintf(text, sizeof(text), "%d/task/%d", procfs_process_ops->current_pid(),
+		 procfs_process_ops->current_tid());
 	return print_link(buf, len, text);
 }
 
-/* --- [pid] and task/[tid] ------------------------------------------------------------------------------------------------------- */
+/* --- [pid] and task/[tid] ---------------------------------------------------------------------------------------- */
 
 /* index 0 is the directory itself, entries count from 1 */
 static struct proc_inode *pid_dir(int pid, int tid, bool task)
@@ -121,7 +123,7 @@ void proc_pid_iterate(struct file *f, struct dir_sink *sink)
 		int n = snprintf(text, sizeof(text), "%d", pid);
 
 		if (!sink->entry(sink, text, (size_t)n, number_of(pid, INO_ENTRY, 0), S_IFDIR >> 12,
-			    PROC_PID_COOKIE + (uint64_t)pid + 1))
+				 PROC_PID_COOKIE + (uint64_t)pid + 1))
 			return;
 		f->pos = PROC_PID_COOKIE + (uint64_t)pid + 1;
 		if (pid == INT32_MAX)
@@ -190,7 +192,8 @@ static int pid_dir_iterate(struct file *f, struct dir_sink *sink)
 			return 0;
 		if (f->pos > n + 2 || skips(d, e))
 			continue;
-		if (!sink->entry(sink, e->name, strlen(e->name), number_of(d->tid, INO_ENTRY, n + 1), (e->mode & S_IFMT) >> 12, n + 3))
+		if (!sink->entry(sink, e->name, strlen(e->name), number_of(d->tid, INO_ENTRY, n + 1),
+				 (e->mode & S_IFMT) >> 12, n + 3))
 			return 0;
 		f->pos = n + 3;
 	}
@@ -210,7 +213,7 @@ static int empty_iterate(struct file *f, struct dir_sink *sink)
 	return 0;
 }
 
-/* --- task/ ------------------------------------------------------------------------------------------------------------------------- */
+/* --- task/ ------------------------------------------------------------------------------------------------------- */
 
 static int task_lookup(struct inode *dir, const char *name, size_t len, struct inode **out)
 {
@@ -241,14 +244,15 @@ static int task_iterate(struct file *f, struct dir_sink *sink)
 	for (tid = (int)(f->pos - 2); (tid = procfs_process_ops->next_tid(d->pid, tid)) >= 0; tid++) {
 		int n = snprintf(text, sizeof(text), "%d", tid);
 
-		if (!sink->entry(sink, text, (size_t)n, number_of(tid, INO_ENTRY, 0x8000000), S_IFDIR >> 12, (uint64_t)tid + 3))
+		if (!sink->entry(sink, text, (size_t)n, number_of(tid, INO_ENTRY, 0x8000000), S_IFDIR >> 12,
+				 (uint64_t)tid + 3))
 			return 0;
 		f->pos = (uint64_t)tid + 3;
 	}
 	return 0;
 }
 
-/* --- fd/ and fdinfo/ ------------------------------------------------------------------------------------------------------------------ */
+/* --- fd/ and fdinfo/ --------------------------------------------------------------------------------------------- */
 
 static int fd_lookup(struct inode *dir, const char *name, size_t len, bool info, struct inode **out)
 {
@@ -264,7 +268,8 @@ static int fd_lookup(struct inode *dir, const char *name, size_t len, bool info,
 		return -ENOENT;
 	mode = (f->mode & FILE_READ ? 0500u : 0) | (f->mode & FILE_WRITE ? 0300u : 0);
 	file_put(f);
-	p = process_inode(info ? S_IFREG | 0444 : S_IFLNK | mode, d->pid, d->tid, info ? INO_FDINFO : INO_FD, (unsigned)fd);
+	p = process_inode(info ? S_IFREG | 0444 : S_IFLNK | mode, d->pid, d->tid, info ? INO_FDINFO : INO_FD,
+			  (unsigned)fd);
 	if (!p)
 		return -ENOMEM;
 	p->fd = fd;
@@ -302,7 +307,7 @@ static int fd_iterate(struct file *f, struct dir_sink *sink)
 		int n = snprintf(text, sizeof(text), "%d", fd);
 
 		if (!sink->entry(sink, text, (size_t)n, number_of(d->tid, info ? INO_FDINFO : INO_FD, (unsigned)fd),
-			    (info ? S_IFREG : S_IFLNK) >> 12, (uint64_t)fd + 3))
+				 (info ? S_IFREG : S_IFLNK) >> 12, (uint64_t)fd + 3))
 			return 0;
 		f->pos = (uint64_t)fd + 3;
 	}

@@ -1,11 +1,12 @@
 /*
  * procfs: theory.
  *
- * One file system, whoever mounts it how often.  It has two halves.  The fixed half (meminfo, sys/…) is a tree of pinned dentries that grows by
- * procfs_register and never shrinks.  The other half, a directory per process, is made at each look-up out of what procfs_process_ops says
- * at that moment, and its names are not cached (inode.uncached): so no name outlives its process, and nothing need be told when one ends.
- * An open file or a working directory in a dead process's directory stays valid as an object and answers -ESRCH or -ENOENT.  Pids are reused:
- * then such a leftover speaks of the new process of that number, whose owner and rights are asked anew by the process floor.
+ * One file system, whoever mounts it how often.  It has two halves.  The fixed half (meminfo, sys/…) is a tree of
+ * pinned dentries that grows by procfs_register and never shrinks.  The other half, a directory per process, is made at
+ * each look-up out of what procfs_process_ops says at that moment, and its names are not cached (inode.uncached): so no
+ * name outlives its process, and nothing need be told when one ends. An open file or a working directory in a dead
+ * process's directory stays valid as an object and answers -ESRCH or -ENOENT.  Pids are reused: then such a leftover
+ * speaks of the new process of that number, whose owner and rights are asked anew by the process floor.
  *
  * Text comes from functions the owners of the facts register; this floor knows only how a text becomes a file (text.c).
  */
@@ -20,7 +21,7 @@ const struct procfs_process_ops *procfs_process_ops;
 static struct slab_cache *proc_inode_cache;
 static struct super proc_super;
 
-/* --- inodes ------------------------------------------------------------------------------------------------------------------ */
+/* --- inodes ------------------------------------------------------------------------------------------------------ */
 
 static const struct inode_ops fixed_ops = {0};
 static const struct inode_ops self_ops = {.readlink = proc_self_readlink};
@@ -57,7 +58,7 @@ static void proc_release(struct super *s)
 
 static const struct super_ops proc_super_ops = {.inode_release = proc_inode_release, .release = proc_release};
 
-/* --- the root ------------------------------------------------------------------------------------------------------------------ */
+/* --- the root ---------------------------------------------------------------------------------------------------- */
 
 static int root_lookup(struct inode *dir, const char *name, size_t len, struct inode **out)
 {
@@ -86,7 +87,7 @@ static int fixed_iterate(struct file *f, struct dir_sink *sink)
 
 const struct file_ops proc_dir_file_ops = {.iterate = fixed_iterate, .seek = file_seek_generic};
 
-/* --- the fixed tree --------------------------------------------------------------------------------------------------------------- */
+/* --- the fixed tree ---------------------------------------------------------------------------------------------- */
 
 /* Adds a name to a fixed directory. Takes the inode, also on failure. *out: the dentry, pinned. */
 static int fixed_add(struct dentry *dir, const char *name, size_t len, struct proc_inode *p, struct dentry **out)
@@ -165,7 +166,8 @@ static void add_link(const char *name, const struct inode_ops *ops, const char *
 		panic("procfs: no memory at boot");
 }
 
-static int procfs_mount(const struct fs_type *t, const char *source, unsigned long flags, const char *options, struct super **out)
+static int procfs_mount(const struct fs_type *t, const char *source, unsigned long flags, const char *options,
+			struct super **out)
 {
 	(void)t;
 	(void)source;
@@ -176,7 +178,10 @@ static int procfs_mount(const struct fs_type *t, const char *source, unsigned lo
 	return 0;
 }
 
-static const struct fs_type proc_type = {.name = "proc", .flags = FS_NODEV, .magic = PROC_SUPER_MAGIC, .mount = procfs_mount};
+static const struct fs_type proc_type = {.name = "proc",
+					 .flags = FS_NODEV,
+					 .magic = PROC_SUPER_MAGIC,
+					 .mount = procfs_mount};
 FILESYSTEM(proc_type);
 
 void procfs_init(void)

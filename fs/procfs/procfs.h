@@ -1,6 +1,6 @@
 /*
- * /proc: a tree of generated text.  This floor knows the tree and the file operations; what a file says comes from those who register it:
- * global files from here and above, the per-process part from proc/ through procfs_process_ops.
+ * /proc: a tree of generated text.  This floor knows the tree and the file operations; what a file says comes from
+ * those who register it: global files from here and above, the per-process part from proc/ through procfs_process_ops.
  */
 #pragma once
 
@@ -56,8 +56,9 @@ struct procfs_process_ops {
 };
 extern const struct procfs_process_ops *procfs_process_ops;
 
-/* Registers the global files this floor and those below can tell: meminfo, stat, uptime, loadavg, cpuinfo, version, cmdline, mounts (link to self/mounts),
- * filesystems, devices, interrupts, slabinfo, vmstat, zoneinfo-free subset, swaps, partitions, diskstats, consoles, sys/kernel/{ostype,osrelease,version,hostname,
- * random/boot_id,pid_max,…}, sys/vm/overcommit_memory … */
+/* Registers the global files this floor and those below can tell: meminfo, stat, uptime, loadavg, cpuinfo, version,
+ * cmdline, mounts (link to self/mounts), filesystems, devices, interrupts, slabinfo, vmstat, zoneinfo-free subset,
+ * swaps, partitions, diskstats, consoles, sys/kernel/{ostype,osrelease,version,hostname, random/boot_id,pid_max,…},
+ * sys/vm/overcommit_memory … */
 void procfs_init(void);
 /* utsname: one place for the kernel's name (uname(2), /proc/version, /proc/sys/kernel). */

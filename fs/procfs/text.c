@@ -1,6 +1,7 @@
 /*
- * Generated text, and files that consist of it.  A file is generated when it is read at position 0 and kept with the open file, so that
- * reading on gives one consistent text; going back to 0 makes it anew, as programs that watch a file expect (man 5 proc).
+ * Generated text, and files that consist of it.  A file is generated when it is read at position 0 and kept with the
+ * open file, so that reading on gives one consistent text; going back to 0 makes it anew, as programs that watch a file
+ * expect (man 5 proc).
  */
 #include <linux/fcntl.h>
 
@@ -17,7 +18,7 @@ struct proc_text {
 	bool valid;
 };
 
-/* --- struct text ------------------------------------------------------------------------------------------------------------ */
+/* --- struct text ------------------------------------------------------------------------------------------------- */
 
 static bool text_reserve(struct text *t, size_t more)
 {
@@ -71,7 +72,7 @@ void text_printf(struct text *t, const char *fmt, ...)
 	}
 }
 
-/* --- files ---------------------------------------------------------------------------------------------------------------------- */
+/* --- files ------------------------------------------------------------------------------------------------------- */
 
 int proc_show(struct proc_inode *p, struct text *t)
 {
@@ -149,7 +150,8 @@ static int64_t proc_text_write(struct file *f, uint64_t pos, struct uio *u)
 	err = uio_get(u, text, len);
 	text[len] = '\0';
 	if (!err)
-		err = p->entry ? p->entry->store(text, len, p->entry->arg) : p->process_entry->store(p->pid, p->tid, text, len);
+		err = p->entry ? p->entry->store(text, len, p->entry->arg)
+			       : p->process_entry->store(p->pid, p->tid, text, len);
 	kfree(text);
 	return err ? err : (int64_t)len;
 }

@@ -1,4 +1,5 @@
-/* The name cache under load: many names, walks that race with renames, and a file system that is asked by lookup (LRU, negative names). */
+/* The name cache under load: many names, walks that race with renames, and a file system that is asked by lookup (LRU,
+ * negative names). */
 #include "fs/test/helper.h"
 #include "lib/printf.h"
 #include "mm/slab.h"
@@ -34,9 +35,9 @@ static void renamer(void *arg)
 	(void)arg;
 	while (!READ_ONCE(stop_renaming)) {
 		if (vfs_rename(&kernel_actor, NULL, "/ktest/a/f", NULL, "/ktest/b/f", 0) ||
-			vfs_rename(&kernel_actor, NULL, "/ktest/b/f", NULL, "/ktest/a/f", 0) ||
-			vfs_rename(&kernel_actor, NULL, "/ktest/x", NULL, "/ktest/y", 0) ||
-			vfs_rename(&kernel_actor, NULL, "/ktest/y", NULL, "/ktest/x", 0))
+		    vfs_rename(&kernel_actor, NULL, "/ktest/b/f", NULL, "/ktest/a/f", 0) ||
+		    vfs_rename(&kernel_actor, NULL, "/ktest/x", NULL, "/ktest/y", 0) ||
+		    vfs_rename(&kernel_actor, NULL, "/ktest/y", NULL, "/ktest/x", 0))
 			break;
 		sched_yield();
 	}
@@ -70,7 +71,7 @@ KTEST(fs, dcache_walk_against_rename)
 	test_fs_end();
 }
 
-/* --- a file system that is asked: names n0…n999 exist ------------------------------------------------------------------------------ */
+/* --- a file system that is asked: names n0…n999 exist ------------------------------------------------------------ */
 
 static unsigned asked;
 

@@ -1,4 +1,5 @@
-/* Memory that runs out at the n-th allocation: each operation fails cleanly (-ENOMEM) until it succeeds, and leaves nothing behind. */
+/* Memory that runs out at the n-th allocation: each operation fails cleanly (-ENOMEM) until it succeeds, and leaves
+ * nothing behind. */
 #include <linux/fs.h>
 
 #include "fs/pipe.h"
@@ -130,7 +131,8 @@ static int op_proc(void)
 
 KTEST(fs, failing_allocations)
 {
-	static int (*const ops[])(void) = {op_create, op_mkdir, op_symlink, op_follow, op_rename, op_write, op_pipe, op_memfd, op_mount, op_proc};
+	static int (*const ops[])(void) = {op_create, op_mkdir, op_symlink, op_follow, op_rename,
+					   op_write,  op_pipe,	op_memfd,   op_mount,  op_proc};
 	struct path p;
 
 	test_fs_begin("");

@@ -22,14 +22,15 @@ static void put(struct archive *a, const void *data, size_t len)
 		a->bytes[a->len++] = 0;
 }
 
-static void entry(struct archive *a, const char *name, uint32_t mode, unsigned ino, unsigned nlink, const char *data, unsigned rdev)
+static void entry(struct archive *a, const char *name, uint32_t mode, unsigned ino, unsigned nlink, const char *data,
+		  unsigned rdev)
 {
 	char header[111];
 	unsigned size = data ? (unsigned)strlen(data) : 0;
 	size_t start = a->len;
 
-	snprintf(header, sizeof(header), "070701%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X", ino, mode, 7u, 8u, nlink, 1000000u,
-		size, 0u, 0u, rdev >> 8, rdev & 0xff, (unsigned)strlen(name) + 1, 0u);
+	snprintf(header, sizeof(header), "070701%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X", ino, mode, 7u,
+		 8u, nlink, 1000000u, size, 0u, 0u, rdev >> 8, rdev & 0xff, (unsigned)strlen(name) + 1, 0u);
 	memcpy(a->bytes + start, header, 110);
 	a->len += 110;
 	put(a, name, strlen(name) + 1);

@@ -283,7 +283,8 @@ KTEST(fs, rights)
 
 	test_fs_begin("mode=777");
 	KTEST_EQ(vfs_mkdir(&a, NULL, "/ktest/priv", 0700), 0);
-	KTEST_EQ(vfs_open(&a, NULL, "/ktest/priv/f", O_RDWR | O_CREAT, 0444, 0, &f), 0); /* mode does not bind the creator */
+	/* mode does not bind the creator */
+	KTEST_EQ(vfs_open(&a, NULL, "/ktest/priv/f", O_RDWR | O_CREAT, 0444, 0, &f), 0);
 	KTEST_EQ(f->inode->uid, 1000);
 	file_put(f);
 	KTEST_EQ(vfs_open(&a, NULL, "/ktest/priv/f", O_RDWR, 0, 0, &f), -EACCES);

@@ -28,8 +28,23 @@ static void umount_proc(void)
 
 KTEST(fs, procfs_fixed_files)
 {
-	static const char *const files[] = {"meminfo", "stat", "uptime", "loadavg", "cpuinfo", "version", "cmdline", "filesystems", "devices",
-		"interrupts", "slabinfo", "vmstat", "swaps", "partitions", "sys/kernel/ostype", "sys/kernel/random/uuid", "sys/kernel/hostname"};
+	static const char *const files[] = {"meminfo",
+					    "stat",
+					    "uptime",
+					    "loadavg",
+					    "cpuinfo",
+					    "version",
+					    "cmdline",
+					    "filesystems",
+					    "devices",
+					    "interrupts",
+					    "slabinfo",
+					    "vmstat",
+					    "swaps",
+					    "partitions",
+					    "sys/kernel/ostype",
+					    "sys/kernel/random/uuid",
+					    "sys/kernel/hostname"};
 	char path[64], *buf = kmalloc(16 * KIB);
 	struct file *f;
 
@@ -62,7 +77,7 @@ KTEST(fs, procfs_fixed_files)
 	kfree(buf);
 }
 
-/* --- invented processes: 3, 70 and 1000; 70 has threads 70 and 71 and fd 5 ------------------------------------------------------------- */
+/* --- invented processes: 3, 70 and 1000; 70 has threads 70 and 71 and fd 5 --------------------------------------- */
 
 static struct file *open_file;
 

@@ -11,7 +11,9 @@ static void make(enum kind k, const char *path)
 	char inner[64];
 
 	switch (k) {
-	case FILE_: KTEST_EQ(test_write_file(path, path), 0); break;
+	case FILE_:
+		KTEST_EQ(test_write_file(path, path), 0);
+		break;
 	case FULL_DIR:
 	case EMPTY_DIR:
 		KTEST_EQ(vfs_mkdir(&kernel_actor, NULL, path, 0755), 0);
@@ -19,9 +21,12 @@ static void make(enum kind k, const char *path)
 		if (k == FULL_DIR)
 			KTEST_EQ(test_write_file(inner, ""), 0);
 		break;
-	case LINK: KTEST_EQ(vfs_symlink(&kernel_actor, "target", NULL, path), 0); break;
+	case LINK:
+		KTEST_EQ(vfs_symlink(&kernel_actor, "target", NULL, path), 0);
+		break;
 	case NONE:
-	case KINDS: break;
+	case KINDS:
+		break;
 	}
 }
 

@@ -36,7 +36,8 @@ KTEST(fs, tmpfs_holes)
 	/* punching */
 	KTEST_EQ(vfs_fallocate(f, 0, 0, 4 * PAGE_SIZE, UINT64_MAX), 0);
 	KTEST_EQ(f->inode->object->page_count, 5);
-	KTEST_EQ(vfs_fallocate(f, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, PAGE_SIZE / 2, 2 * PAGE_SIZE, UINT64_MAX), 0);
+	KTEST_EQ(vfs_fallocate(f, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, PAGE_SIZE / 2, 2 * PAGE_SIZE, UINT64_MAX),
+		 0);
 	KTEST_EQ(f->inode->object->page_count, 4);
 	KTEST_EQ(vfs_fallocate(f, FALLOC_FL_COLLAPSE_RANGE, 0, PAGE_SIZE, UINT64_MAX), -EOPNOTSUPP);
 	KTEST_EQ(vfs_fallocate(f, 0, 0, 0, UINT64_MAX), -EINVAL);

@@ -77,7 +77,8 @@ size_t tmpfs_options_print(struct super *s, char *buf, size_t len)
 	if (o->pages_max)
 		n += (size_t)snprintf(buf, len, ",size=%luk", (unsigned long)(o->pages_max * (PAGE_SIZE / 1024)));
 	if (o->inodes_max)
-		n += (size_t)snprintf(buf + MIN(n, len), len - MIN(n, len), ",nr_inodes=%lu", (unsigned long)o->inodes_max);
+		n += (size_t)snprintf(buf + MIN(n, len), len - MIN(n, len), ",nr_inodes=%lu",
+				      (unsigned long)o->inodes_max);
 	if (o->mode != (s->type->magic == TMPFS_MAGIC ? 01777u : 0755u))
 		n += (size_t)snprintf(buf + MIN(n, len), len - MIN(n, len), ",mode=%o", o->mode);
 	return n;
@@ -93,14 +94,15 @@ int tmpfs_remount(struct super *s, const char *text)
 		return err;
 	/* a file system that did not count cannot begin in the middle, nor go below what it holds */
 	if (!o.pages_max != !t->options.pages_max || !o.inodes_max != !t->options.inodes_max ||
-		(o.pages_max && o.pages_max < atomic_load_relaxed(&t->pages)) ||
-		(o.inodes_max && o.inodes_max < atomic_load_relaxed(&t->inodes)))
+	    (o.pages_max && o.pages_max < atomic_load_relaxed(&t->pages)) ||
+	    (o.inodes_max && o.inodes_max < atomic_load_relaxed(&t->inodes)))
 		return -EINVAL;
 	t->options = o;
 	return 0;
 }
 
-static int tmpfs_mount(const struct fs_type *t, const char *source, unsigned long flags, const char *text, struct super **out)
+static int tmpfs_mount(const struct fs_type *t, const char *source, unsigned long flags, const char *text,
+		       struct super **out)
 {
 	struct tmpfs_options o = {.mode = 01777};
 	struct page_stats stats;
@@ -118,9 +120,18 @@ static int tmpfs_mount(const struct fs_type *t, const char *source, unsigned lon
 	return err ? err : tmpfs_create(t, &o, flags, out);
 }
 
-static const struct fs_type tmpfs_type = {.name = "tmpfs", .flags = FS_NODEV, .magic = TMPFS_MAGIC, .mount = tmpfs_mount};
-static const struct fs_type ramfs_type = {.name = "ramfs", .flags = FS_NODEV, .magic = RAMFS_MAGIC, .mount = tmpfs_mount};
-static const struct fs_type rootfs_type = {.name = "rootfs", .flags = FS_NODEV, .magic = RAMFS_MAGIC, .mount = tmpfs_mount};
+static const struct fs_type tmpfs_type = {.name = "tmpfs",
+					  .flags = FS_NODEV,
+					  .magic = TMPFS_MAGIC,
+					  .mount = tmpfs_mount};
+static const struct fs_type ramfs_type = {.name = "ramfs",
+					  .flags = FS_NODEV,
+					  .magic = RAMFS_MAGIC,
+					  .mount = tmpfs_mount};
+static const struct fs_type rootfs_type = {.name = "rootfs",
+					   .flags = FS_NODEV,
+					   .magic = RAMFS_MAGIC,
+					   .mount = tmpfs_mount};
 FILESYSTEM(tmpfs_type);
 FILESYSTEM(ramfs_type);
 FILESYSTEM(rootfs_type);

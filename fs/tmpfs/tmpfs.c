@@ -1,15 +1,16 @@
 /*
  * tmpfs: theory.
  *
- * A regular file is its memory object (vm/object.h); a directory is a tree of pinned dentries (fs/tree.h); a symbolic link is its text.
- * There is nothing below, so nothing is looked up, written back or read in: what the name cache does not know does not exist.
- * ramfs and rootfs are the same without limits; devtmpfs is an instance the kernel fills.
+ * A regular file is its memory object (vm/object.h); a directory is a tree of pinned dentries (fs/tree.h); a symbolic
+ * link is its text. There is nothing below, so nothing is looked up, written back or read in: what the name cache does
+ * not know does not exist. ramfs and rootfs are the same without limits; devtmpfs is an instance the kernel fills.
  *
- * Limits (size=, nr_inodes=) are counted per file system with atomics.  Pages are counted per inode from the object's page count, brought up to
- * date by every write, truncation and release: pages that come by faults on a mapping are so counted late, and may exceed the limit until
- * the next of those.  Unlimited instances do not count.
+ * Limits (size=, nr_inodes=) are counted per file system with atomics.  Pages are counted per inode from the object's
+ * page count, brought up to date by every write, truncation and release: pages that come by faults on a mapping are so
+ * counted late, and may exceed the limit until the next of those.  Unlimited instances do not count.
  *
- * Locks: a directory's lock guards its tree and its link count; a file's lock makes writes and size changes take turns; readers take none.
+ * Locks: a directory's lock guards its tree and its link count; a file's lock makes writes and size changes take turns;
+ * readers take none.
  */
 #include "fs/tmpfs/tmpfs.h"
 
@@ -44,7 +45,7 @@ static struct tree_dir *dir_of(struct inode *i)
 	return &node_of(i)->dir;
 }
 
-/* --- accounting ---------------------------------------------------------------------------------------------------------- */
+/* --- accounting -------------------------------------------------------------------------------------------------- */
 
 static void account(struct inode *i)
 {
@@ -84,7 +85,7 @@ static uint64_t room_for(struct inode *i, uint64_t pos, uint64_t len)
 	return at * PAGE_SIZE > pos ? at * PAGE_SIZE - pos : 0;
 }
 
-/* --- inodes ---------------------------------------------------------------------------------------------------------------- */
+/* --- inodes ------------------------------------------------------------------------------------------------------ */
 
 static int inode_new(struct super *s, uint32_t mode, struct inode **out)
 {
@@ -144,7 +145,7 @@ int tmpfs_anonymous_inode(uint32_t mode, struct inode **out)
 	return err;
 }
 
-/* --- directory operations ---------------------------------------------------------------------------------------------------- */
+/* --- directory operations ---------------------------------------------------------------------------------------- */
 
 static void name_added(struct inode *dir, struct dentry *d)
 {
@@ -160,7 +161,8 @@ static void name_removed(struct inode *dir, struct dentry *d)
 	inode_touch(dir);
 }
 
-static int tmpfs_make(struct inode *dir, struct dentry *d, uint32_t mode, uint64_t rdev, const struct cred *cred, struct inode **out)
+static int tmpfs_make(struct inode *dir, struct dentry *d, uint32_t mode, uint64_t rdev, const struct cred *cred,
+		      struct inode **out)
 {
 	struct inode *i;
 	int err = inode_new(dir->super, mode, &i);
@@ -183,7 +185,8 @@ static int tmpfs_mkdir(struct inode *dir, struct dentry *d, uint32_t mode, const
 	return err;
 }
 
-static int tmpfs_symlink(struct inode *dir, struct dentry *d, const char *target, const struct cred *cred, struct inode **out)
+static int tmpfs_symlink(struct inode *dir, struct dentry *d, const char *target, const struct cred *cred,
+			 struct inode **out)
 {
 	char *text = kstrdup(target);
 	int err;
@@ -246,7 +249,8 @@ static int tmpfs_rmdir(struct inode *dir, struct dentry *d)
 	return tmpfs_unlink(dir, d);
 }
 
-static int tmpfs_rename(struct inode *from_dir, struct dentry *from, struct inode *to_dir, struct dentry *to, unsigned flags)
+static int tmpfs_rename(struct inode *from_dir, struct dentry *from, struct inode *to_dir, struct dentry *to,
+			unsigned flags)
 {
 	bool from_is_dir = S_ISDIR(from->inode->mode);
 
@@ -302,7 +306,7 @@ const struct inode_ops tmpfs_inode_ops = {
 	.setattr = tmpfs_setattr,
 };
 
-/* --- file operations ----------------------------------------------------------------------------------------------------------- */
+/* --- file operations --------------------------------------------------------------------------------------------- */
 
 static int64_t tmpfs_read(struct file *f, uint64_t pos, struct uio *u)
 {
@@ -452,7 +456,7 @@ const struct file_ops tmpfs_dir_ops = {
 	.fsync = tmpfs_fsync,
 };
 
-/* --- the file system ------------------------------------------------------------------------------------------------------------ */
+/* --- the file system --------------------------------------------------------------------------------------------- */
 
 static void tmpfs_release(struct super *s)
 {

@@ -10,7 +10,8 @@ struct tmpfs_options {
 };
 
 /* A new file system with an empty root. -ENOMEM. */
-int tmpfs_create(const struct fs_type *t, const struct tmpfs_options *o, unsigned long flags, struct super **out) must_check;
+int tmpfs_create(const struct fs_type *t, const struct tmpfs_options *o, unsigned long flags,
+		 struct super **out) must_check;
 /* A regular file in no directory, of an internal tmpfs, nlink 0. -ENOMEM. */
 int tmpfs_anonymous_inode(uint32_t mode, struct inode **out) must_check;
 void tmpfs_init(void);

@@ -63,7 +63,8 @@ KTEST(proc, exec_limits_and_packing)
 	int second = exec_args_add_kernel(&a, big), third = exec_args_add_kernel(&a, big);
 	kfree(big);
 	uint64_t used_pages = a.page_count;
-	bool in_place = str_equal(a.pages[0], "one") && a.pages[0][4] == '\0' && a.offsets[1] == 4 && a.offsets[2] == 5 && a.offsets[3] == 6005;
+	bool in_place = str_equal(a.pages[0], "one") && a.pages[0][4] == '\0' && a.offsets[1] == 4 &&
+		a.offsets[2] == 5 && a.offsets[3] == 6005;
 	exec_args_free(&a);
 	KTEST_EQ(err, 0);
 	KTEST_EQ(second, 0);

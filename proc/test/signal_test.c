@@ -185,7 +185,13 @@ KTEST(proc, siginfo_survives_the_round_trip)
 {
 	const struct signal_info cases[] = {
 		{.signo = SIGUSR1, .code = SI_QUEUE, .pid = 12, .uid = 34, .value = 0x123456789abcdefull},
-		{.signo = SIGCHLD, .code = CLD_EXITED, .child_pid = 5, .child_uid = 6, .child_status = 7, .child_utime = 8, .child_stime = 9},
+		{.signo = SIGCHLD,
+		 .code = CLD_EXITED,
+		 .child_pid = 5,
+		 .child_uid = 6,
+		 .child_status = 7,
+		 .child_utime = 8,
+		 .child_stime = 9},
 		{.signo = SIGSEGV, .code = SEGV_MAPERR, .addr = 0xdeadbeef000ull},
 	};
 	uint8_t image[128];

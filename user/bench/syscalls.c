@@ -29,7 +29,7 @@
 static const char *self;
 static int zero_fd;
 static int ping[2], pong[2];
-static char *arena;
+static volatile char *arena; /* the order of reads and writes is what is measured */
 static volatile sig_atomic_t signals;
 
 static void must(int ok, const char *what)
@@ -109,13 +109,13 @@ static void row_page_fault(unsigned n)
 	arena = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	must(arena != MAP_FAILED, "mmap");
 	/* One fault a page, not a huge page for all. */
-	madvise(arena, len, MADV_NOHUGEPAGE);
+	madvise((void *)arena, len, MADV_NOHUGEPAGE);
 	for (size_t at = 0; at < len; at += PAGE) {
 		/* The write comes first: a read would fault in the zero page, and the write then a second time. */
 		arena[at] = 1;
 		must(arena[at + PAGE / 2] == 0, "fresh page");
 	}
-	must(munmap(arena, len) == 0, "munmap");
+	must(munmap((void *)arena, len) == 0, "munmap");
 }
 
 static void row_fork_exit_wait(unsigned n)

@@ -8,7 +8,7 @@
 #include <ucontext.h>
 
 static volatile sig_atomic_t got, depth, deepest;
-static siginfo_t last_info;
+static volatile siginfo_t last_info;
 
 static void count(int signo)
 {

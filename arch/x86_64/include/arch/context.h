@@ -42,7 +42,7 @@ void context_init(struct arch_thread *t, void *stack_top, void (*entry)(void *ar
  * idle thread. */
 void context_adopt(struct arch_thread *t, void *stack_top, struct thread *thread);
 /* The stack the boot CPU starts on, later its idle thread's. */
-extern char idle_stack[], idle_stack_top[];
+extern char idle_stack_guard[], idle_stack[], idle_stack_top[];
 
 /*
  * Switches stacks and callee-saved registers, user FS/GS bases, kernel_sp, and saves prev's FP state if it owns the
