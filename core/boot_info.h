@@ -1,8 +1,8 @@
 /*
  * What the boot loader told us, in one shape whatever the path (PVH or Multiboot2).
  *
- * Filled by arch before kernel_start() from tables that lie anywhere in memory, so everything that must outlive them is copied here
- * or reserved in the map.  Immutable after mm_init().
+ * Filled by arch before kernel_start() from tables that lie anywhere in memory, so everything that must outlive them is
+ * copied here or reserved in the map.  Immutable after mm_init().
  */
 #pragma once
 
@@ -17,15 +17,15 @@ struct boot_framebuffer {
 };
 
 struct boot_info {
-	const char *protocol;	/* "PVH" or "Multiboot2" */
-	const char *loader;	/* its name, or "" */
-	struct memmap memory;	/* as the firmware reports it, plus the reservations */
+	const char *protocol; /* "PVH" or "Multiboot2" */
+	const char *loader;   /* its name, or "" */
+	struct memmap memory; /* as the firmware reports it, plus the reservations */
 	char cmdline[BOOT_CMDLINE_MAX];
 	bool cmdline_truncated;
-	paddr_t initrd_base;	/* 0 length: none */
+	paddr_t initrd_base; /* 0 length: none */
 	uint64_t initrd_len;
 	struct boot_framebuffer framebuffer;
-	paddr_t rsdp;		/* 0: search for it */
+	paddr_t rsdp; /* 0: search for it */
 };
 
 extern struct boot_info boot_info;

@@ -3,8 +3,8 @@
  *
  * Every entry from a program leaves through user_return() (proc/user_return.h).
  *
- * A fault in the kernel is one of three things: an access to a program's memory that usercopy made (resolve it, or go to its
- * fix-up), a breakpoint somebody planted (report, go on), or our own bug (panic).
+ * A fault in the kernel is one of three things: an access to a program's memory that usercopy made (resolve it, or go
+ * to its fix-up), a breakpoint somebody planted (report, go on), or our own bug (panic).
  */
 #include <asm-generic/siginfo.h>
 #include <asm/errno.h>
@@ -65,7 +65,8 @@ void kernel_interrupt(struct trap_frame *f, unsigned irq)
 
 	if (user)
 		user_return(f);
-	else if (cpu->irq_depth == 0 && trap_irqs_were_enabled(f) && cpu->current && thread_has_work(cpu->current, WORK_RESCHED))
+	else if (cpu->irq_depth == 0 && trap_irqs_were_enabled(f) && cpu->current &&
+		 thread_has_work(cpu->current, WORK_RESCHED))
 		sched_preempt();
 }
 
@@ -80,7 +81,8 @@ static cold noreturn void fault_panic(struct trap_frame *f, const struct trap_in
 	char why[128];
 
 	if (hit_guard(info->addr) || hit_guard(trap_sp(f)))
-		panic_frame(f, "stack overflow of thread %s (%s at %#llx)", thread_current() ? thread_current()->name : "(boot)", info->name,
+		panic_frame(f, "stack overflow of thread %s (%s at %#llx)",
+			    thread_current() ? thread_current()->name : "(boot)", info->name,
 			    (unsigned long long)trap_ip(f).v);
 	panic_frame(f, "%s in the kernel: %s, address %#llx", info->name, trap_error_text(info, why, sizeof(why)),
 		    (unsigned long long)info->addr.v);
@@ -155,7 +157,8 @@ void kernel_trap(struct trap_frame *f, const struct trap_info *info)
 			signal_fault(info->signo, info->si_code, info->signal_addr);
 			irq_disable();
 		} else if (info->kind == TRAP_BREAKPOINT) {
-			log_write(LOG_WARNING, "trap: breakpoint in the kernel at %#llx; going on", (unsigned long long)trap_ip(f).v);
+			log_write(LOG_WARNING, "trap: breakpoint in the kernel at %#llx; going on",
+				  (unsigned long long)trap_ip(f).v);
 		} else if (!trap_fixup(f)) {
 			fault_panic(f, info);
 		}

@@ -1,12 +1,12 @@
 /*
  * Start-up: the boot order as one list.
  *
- * arch hands over a CPU in its final mode with the kernel mapped W^X and struct boot_info filled.  The steps run one after the other, first on
- * the boot stack, then, from the first threaded step on, in a kernel thread named "init" that finally becomes PID 1's launcher; the boot
- * stack's own thread of control is CPU 0's idle loop from then on.
+ * arch hands over a CPU in its final mode with the kernel mapped W^X and struct boot_info filled.  The steps run one
+ * after the other, first on the boot stack, then, from the first threaded step on, in a kernel thread named "init" that
+ * finally becomes PID 1's launcher; the boot stack's own thread of control is CPU 0's idle loop from then on.
  *
- * Each step may rely on all before it and on none after it.  A step that can fail for lack of hardware reports and goes on; only what
- * no kernel can run without panics, with the remedy in the message.
+ * Each step may rely on all before it and on none after it.  A step that can fail for lack of hardware reports and goes
+ * on; only what no kernel can run without panics, with the remedy in the message.
  */
 #include "core/init.h"
 
@@ -24,7 +24,7 @@
 #include "core/log.h"
 #include "core/options.h"
 #include "core/panic.h"
-#include "core/version.h"
+#include "lib/version.h"
 #include "dev/tty.h"
 #include "fs/initramfs.h"
 #include "fs/procfs/procfs.h"
@@ -39,8 +39,8 @@
 
 static void step_banner(void)
 {
-	log_info("boot: Ashlar %s, started by %s%s%s", ASHLAR_VERSION, boot_info.protocol, boot_info.loader[0] ? " from " : "",
-		 boot_info.loader);
+	log_info("boot: Ashlar %s, started by %s%s%s", ASHLAR_VERSION, boot_info.protocol,
+		 boot_info.loader[0] ? " from " : "", boot_info.loader);
 	log_info("boot: command line: %s", boot_info.cmdline);
 	if (boot_info.cmdline_truncated)
 		log_warn("boot: the command line was longer than %d bytes; the rest is not seen", BOOT_CMDLINE_MAX - 1);
@@ -55,8 +55,9 @@ static void step_memory(void)
 		memmap_limit_usable(&boot_info.memory, options.mem_limit);
 	mm_init(&boot_info);
 	page_stats_get(&s);
-	log_info("memory: %llu KiB, %llu KiB free, %llu KiB taken by the kernel and its tables", (unsigned long long)(s.total * 4),
-		 (unsigned long long)(s.free * 4), (unsigned long long)(s.reserved * 4));
+	log_info("memory: %llu KiB, %llu KiB free, %llu KiB taken by the kernel and its tables",
+		 (unsigned long long)(s.total * 4), (unsigned long long)(s.free * 4),
+		 (unsigned long long)(s.reserved * 4));
 }
 
 static void step_acpi(void)
@@ -83,7 +84,8 @@ static void refine(struct timer *t)
 	time_refine();
 }
 
-/* The clock's rate was measured over a very short window so as not to hold up the boot; a second later there is a long one for free. */
+/* The clock's rate was measured over a very short window so as not to hold up the boot; a second later there is a long
+ * one for free. */
 static void step_refine_clock(void)
 {
 	static struct timer timer;
@@ -103,11 +105,11 @@ static struct log_console early_console = {.name = "early", .write = early_write
 static void step_devices(void)
 {
 	log_console_unregister(&early_console); /* the driver takes over */
+	rtc_init();				/* first: the nodes in /dev carry dates */
 	chardev_mem_init();
 	uart_init();
 	vga_console_init();
 	i8042_init();
-	rtc_init();
 	tty_console_choose(options.consoles, options.console_count);
 }
 
@@ -142,8 +144,11 @@ static void step_pid1(void)
 	};
 	int err = process_start_init(&request);
 	if (err)
-		log_write(LOG_EMERG, "init: no init could be started (error %d). Give an initramfs with -initrd that has an executable /init, "
-			  "or name another program with rdinit=", -err);
+		log_write(LOG_EMERG,
+			  "init: no init could be started (error %d). Give an initramfs with -initrd that has an "
+			  "executable /init, "
+			  "or name another program with rdinit=",
+			  -err);
 }
 
 struct boot_step {
@@ -199,15 +204,18 @@ noreturn void kernel_secondary_start(void)
 noreturn void kernel_init_exited(int status)
 {
 	if (status & 0x7f)
-		log_write(LOG_EMERG, "init: PID 1 was killed by signal %d. The system cannot go on without it.", status & 0x7f);
+		log_write(LOG_EMERG, "init: PID 1 was killed by signal %d. The system cannot go on without it.",
+			  status & 0x7f);
 	else
-		log_write(LOG_EMERG, "init: PID 1 exited with status %d. The system cannot go on without it.", status >> 8 & 0xff);
+		log_write(LOG_EMERG, "init: PID 1 exited with status %d. The system cannot go on without it.",
+			  status >> 8 & 0xff);
 	if (CONFIG_KTEST)
 		power_test_exit(0x7e);
 	if (options.panic_timeout < 0)
 		power_reset();
 	if (options.panic_timeout > 0) {
-		log_write(LOG_EMERG, "init: resetting in %d seconds (panic=%d)", options.panic_timeout, options.panic_timeout);
+		log_write(LOG_EMERG, "init: resetting in %d seconds (panic=%d)", options.panic_timeout,
+			  options.panic_timeout);
 		int err = sleep_until_ns(time_ns() + (uint64_t)options.panic_timeout * NSEC_PER_SEC, false);
 		(void)err; /* nothing interrupts this sleep */
 		power_reset();

@@ -1,9 +1,10 @@
 /*
  * The runner of in-kernel tests (core/ktest.h).
  *
- * Each test runs in a kernel thread of its own, so that a failed check can simply end the thread.  What the test left locked or allocated
- * then stays so, which may fail later tests too: the first failure is the one to read.  A test that passed but after which pages
- * are missing is run again, some times if need be: caches that filled up cease to grow, a leak does not.
+ * Each test runs in a kernel thread of its own, so that a failed check can simply end the thread.  What the test left
+ * locked or allocated then stays so, which may fail later tests too: the first failure is the one to read.  A test that
+ * passed but after which pages are missing is run again, some times if need be: caches that filled up cease to grow, a
+ * leak does not.
  */
 #include "core/ktest.h"
 
@@ -88,7 +89,8 @@ static enum outcome run_checked(const struct ktest *t)
 	for (int again = 0; o == PASSED && lost > 0 && again < RUNS_TO_FILL_CACHES; again++)
 		o = run(t, &lost);
 	if (o == PASSED && lost > 0) {
-		snprintf(message, sizeof(message), "%s:%d: leaks %lld pages each time it runs", t->file, t->line, (long long)lost);
+		snprintf(message, sizeof(message), "%s:%d: leaks %lld pages each time it runs", t->file, t->line,
+			 (long long)lost);
 		o = FAILED;
 	}
 	return o;

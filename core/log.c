@@ -1,17 +1,20 @@
 /*
  * The kernel log: theory.
  *
- * A ring of fixed slots.  A writer claims the next sequence number with one atomic add, which names its slot; it marks the slot busy,
- * fills it, and publishes it by storing the number (release).  A reader takes the number before and after its copy: equal means the
- * copy is whole.  No lock, so a record can be written in an NMI or in the middle of another record.  A writer that is overtaken by
- * a full turn of the ring (it would have to be interrupted for LOG_SLOTS messages) loses its record, never the ring's shape.
+ * A ring of fixed slots.  A writer claims the next sequence number with one atomic add, which names its slot; it marks
+ * the slot busy, fills it, and publishes it by storing the number (release).  A reader takes the number before and
+ * after its copy: equal means the copy is whole.  No lock, so a record can be written in an NMI or in the middle of
+ * another record.  A writer that is overtaken by a full turn of the ring (it would have to be interrupted for LOG_SLOTS
+ * messages) loses its record, never the ring's shape.
  *
- * Consoles are drained by whoever finds `draining` free.  The others only add their record and go: the drainer looks again after it
- * has let go, so a record is never left behind.  Hence no context waits for a console, and a message from inside a console's own
- * write (or its lock) cannot deadlock: it is printed by the drain that is already on its way.
+ * Consoles are drained by whoever finds `draining` free.  The others only add their record and go: the drainer looks
+ * again after it has let go, so a record is never left behind.  Hence no context waits for a console, and a message
+ * from inside a console's own write (or its lock) cannot deadlock: it is printed by the drain that is already on its
+ * way.
  *
- * Locking: none on the ring; the list of consoles is changed under console_list_lock and read without it (nodes are never freed).
- * Rejected: variable-length records, which save memory but need a lock or a two-step reservation to move the tail.
+ * Locking: none on the ring; the list of consoles is changed under console_list_lock and read without it (nodes are
+ * never freed). Rejected: variable-length records, which save memory but need a lock or a two-step reservation to move
+ * the tail.
  */
 #include "core/log.h"
 
@@ -128,7 +131,8 @@ static void consoles_drain(void)
 		}
 		atomic_store_release(&draining, false);
 		atomic_fence(); /* a record added before `draining` fell must be seen here */
-	} while (atomic_load_relaxed(&drained_seq) < log_next_seq() && slots[drained_seq % LOG_SLOTS].published == drained_seq + 1);
+	} while (atomic_load_relaxed(&drained_seq) < log_next_seq() &&
+		 slots[drained_seq % LOG_SLOTS].published == drained_seq + 1);
 }
 
 static void message_store(unsigned facility_level, const char *text, size_t len)

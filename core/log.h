@@ -1,9 +1,9 @@
 /*
  * The kernel log: one call, safe in every context, from the first C line to the panic.
  *
- * A record goes into a lock-free ring (dmesg, /dev/kmsg read it) and to the consoles.  Text is `area: message`, no newline at the end.
- * The console is written by whoever gets there first; nobody waits for it, so logging inside an interrupt or inside the console's own
- * lock cannot deadlock.
+ * A record goes into a lock-free ring (dmesg, /dev/kmsg read it) and to the consoles.  Text is `area: message`, no
+ * newline at the end. The console is written by whoever gets there first; nobody waits for it, so logging inside an
+ * interrupt or inside the console's own lock cannot deadlock.
  */
 #pragma once
 
@@ -35,8 +35,8 @@ struct log_record {
 	char text[236];
 };
 
-/* The record with the lowest sequence number >= *seq. Returns false when there is none yet. *seq is then set to the record's number
- * (larger than asked for when older ones were overwritten). Any context. */
+/* The record with the lowest sequence number >= *seq. Returns false when there is none yet. *seq is then set to the
+ * record's number (larger than asked for when older ones were overwritten). Any context. */
 bool log_read(uint64_t *seq, struct log_record *out);
 uint64_t log_first_seq(void);
 uint64_t log_next_seq(void);

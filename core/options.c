@@ -1,7 +1,7 @@
 /*
- * Command-line options: one table of the words the kernel knows.  What each means to Linux it means here.  Words Linux takes and Ashlar has no
- * use for are accepted in silence (`ignored`), so that a command line made for Linux prints no noise; all others go to init with a line
- * that says so.
+ * Command-line options: one table of the words the kernel knows.  What each means to Linux it means here.  Words Linux
+ * takes and Ashlar has no use for are accepted in silence (`ignored`), so that a command line made for Linux prints no
+ * noise; all others go to init with a line that says so.
  */
 #include "core/options.h"
 
@@ -143,17 +143,33 @@ static bool set_nosmp(const char *v)
 }
 
 static const struct option known[] = {
-	{"console", set_console}, {"debug", set_debug},	    {"init", set_init},	    {"keymap", set_keymap},	    {"ktest", set_ktest},
-	{"loglevel", set_loglevel}, {"maxcpus", set_maxcpus}, {"mem", set_mem},	    {"nosmp", set_nosmp},	    {"panic", set_panic},
-	{"quiet", set_quiet},	  {"rdinit", set_rdinit},   {"ro", set_ro},	    {"root", set_root},		    {"rootflags", set_rootflags},
-	{"rootfstype", set_rootfstype}, {"rw", set_rw},
+	{"console", set_console},
+	{"debug", set_debug},
+	{"init", set_init},
+	{"keymap", set_keymap},
+	{"ktest", set_ktest},
+	{"loglevel", set_loglevel},
+	{"maxcpus", set_maxcpus},
+	{"mem", set_mem},
+	{"nosmp", set_nosmp},
+	{"panic", set_panic},
+	{"quiet", set_quiet},
+	{"rdinit", set_rdinit},
+	{"ro", set_ro},
+	{"root", set_root},
+	{"rootflags", set_rootflags},
+	{"rootfstype", set_rootfstype},
+	{"rw", set_rw},
 };
 
 static const char *const ignored[] = {
-	"acpi",	       "apic",	    "BOOT_IMAGE", "clocksource", "earlycon", "earlyprintk", "elevator", "initrd",   "ignore_loglevel",
-	"lapic",       "mitigations", "net",	  "nofb",	 "nokaslr",  "noapic",	    "nolapic",	"nomodule", "nomodeset",
-	"no_timer_check", "noreplace-smp", "nopti", "page_poison", "pci",    "printk_time", "random.trust_cpu", "reboot", "rootdelay",
-	"rootwait",    "selinux",   "splash",	  "swapaccount", "tsc",	     "vga",	    "video",	"vt",
+	"acpi",	       "apic",	      "BOOT_IMAGE", "clocksource",     "earlycon",
+	"earlyprintk", "elevator",    "initrd",	    "ignore_loglevel", "lapic",
+	"mitigations", "net",	      "nofb",	    "nokaslr",	       "noapic",
+	"nolapic",     "nomodule",    "nomodeset",  "no_timer_check",  "noreplace-smp",
+	"nopti",       "page_poison", "pci",	    "printk_time",     "random.trust_cpu",
+	"reboot",      "rootdelay",   "rootwait",   "selinux",	       "splash",
+	"swapaccount", "tsc",	      "vga",	    "video",	       "vt",
 };
 
 static bool is_ignored(const struct cmdline_word *w)
@@ -177,7 +193,8 @@ static const struct option *find(const struct cmdline_word *w)
 static void pass_to_init(const char **list, unsigned *count, const char *word, const char *as)
 {
 	if (*count == OPTIONS_INIT_ARGS_MAX) {
-		log_warn("options: too many words for init, \"%s\" is dropped (at most %d)", word, OPTIONS_INIT_ARGS_MAX);
+		log_warn("options: too many words for init, \"%s\" is dropped (at most %d)", word,
+			 OPTIONS_INIT_ARGS_MAX);
 		return;
 	}
 	list[(*count)++] = word;

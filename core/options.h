@@ -1,6 +1,6 @@
 /*
- * The kernel command line, taken apart once.  One table of known words in options.c; unknown words are reported on the console
- * and, as on Linux, handed to init (key=value as environment, others as arguments).
+ * The kernel command line, taken apart once.  One table of known words in options.c; unknown words are reported on the
+ * console and, as on Linux, handed to init (key=value as environment, others as arguments).
  */
 #pragma once
 
@@ -9,16 +9,16 @@
 #define OPTIONS_INIT_ARGS_MAX 32
 
 struct options {
-	const char *init;	/* init= ; NULL: the usual list */
-	const char *rdinit;	/* rdinit= ; default "/init" */
+	const char *init;   /* init= ; NULL: the usual list */
+	const char *rdinit; /* rdinit= ; default "/init" */
 	const char *root, *rootfstype, *rootflags;
-	bool read_only;		/* ro / rw */
+	bool read_only;		 /* ro / rw */
 	const char *consoles[8]; /* console=, last one is /dev/console */
 	unsigned console_count;
-	int panic_timeout;	/* panic= : 0 halt, <0 at once, >0 seconds then reset */
-	uint64_t mem_limit;	/* mem= ; 0: all */
-	unsigned cpus_max;	/* maxcpus=, nosmp */
-	const char *ktest;	/* ktest= : filter of in-kernel tests */
+	int panic_timeout;  /* panic= : 0 halt, <0 at once, >0 seconds then reset */
+	uint64_t mem_limit; /* mem= ; 0: all */
+	unsigned cpus_max;  /* maxcpus=, nosmp */
+	const char *ktest;  /* ktest= : filter of in-kernel tests */
 	const char *keymap;
 	const char *init_args[OPTIONS_INIT_ARGS_MAX]; /* words init gets as arguments, NULL-terminated by count */
 	unsigned init_arg_count;

@@ -1,12 +1,13 @@
 /*
  * Panic: theory.
  *
- * Purpose: say what broke, with everything a reader needs to find it, on every console, whatever state the kernel is in.
- * It takes no lock and allocates nothing.  The first panic wins: a second one on the same CPU (a fault while reporting) prints its one
- * line and ends; one on another CPU stops there.  The consoles' write functions are the polled ones the log uses.
+ * Purpose: say what broke, with everything a reader needs to find it, on every console, whatever state the kernel is
+ * in. It takes no lock and allocates nothing.  The first panic wins: a second one on the same CPU (a fault while
+ * reporting) prints its one line and ends; one on another CPU stops there.  The consoles' write functions are the
+ * polled ones the log uses.
  *
- * What happens then is the user's choice (`panic=`): stay (0, the screen stays readable), reset at once (<0) or after N seconds; the
- * test image exits QEMU with a code the runner knows.
+ * What happens then is the user's choice (`panic=`): stay (0, the screen stays readable), reset at once (<0) or after N
+ * seconds; the test image exits QEMU with a code the runner knows.
  */
 #include "core/panic.h"
 
@@ -48,7 +49,8 @@ static void backtrace_print(uint64_t ip, uint64_t fp, void (*out)(const char *li
 	for (unsigned i = 0; i <= n; i++) {
 		uint64_t at = i == 0 ? ip : addrs[i - 1];
 		uintptr_t offset = 0;
-		/* A return address lies behind its call, which may be the last instruction of a function that does not return. */
+		/* A return address lies behind its call, which may be the last instruction of a function that does not
+		 * return. */
 		const char *name = at ? symbol_lookup(i == 0 ? at : at - 1, &offset) : NULL;
 		if (i == 0 && !at)
 			continue;
@@ -71,7 +73,8 @@ static noreturn void panic_end(void)
 		power_reset();
 	if (options.panic_timeout > 0) {
 		char line[64];
-		snprintf(line, sizeof(line), "resetting in %d seconds (panic=%d)", options.panic_timeout, options.panic_timeout);
+		snprintf(line, sizeof(line), "resetting in %d seconds (panic=%d)", options.panic_timeout,
+			 options.panic_timeout);
 		line_out(line);
 		for (int i = 0; i < options.panic_timeout; i++)
 			for (int ms = 0; ms < 1000; ms++)

@@ -1,6 +1,6 @@
 /*
- * The end of the road, for our own bugs only.  Reports reason, place, registers, backtrace, CPU, thread and held locks on
- * every console without taking a lock, then does what `panic=` says.
+ * The end of the road, for our own bugs only.  Reports reason, place, registers, backtrace, CPU, thread and held locks
+ * on every console without taking a lock, then does what `panic=` says.
  */
 #pragma once
 
@@ -8,21 +8,22 @@
 
 struct trap_frame;
 
-noreturn cold void panic_at(const char *file, int line, const struct trap_frame *frame, const char *fmt, ...) printf_like(4, 5);
+noreturn cold void panic_at(const char *file, int line, const struct trap_frame *frame, const char *fmt, ...)
+	printf_like(4, 5);
 #define panic(...) panic_at(__FILE__, __LINE__, NULL, __VA_ARGS__)
 #define panic_frame(frame, ...) panic_at(__FILE__, __LINE__, (frame), __VA_ARGS__)
 
 /* Always checked, in every build: for what must hold or memory is no longer to be trusted. */
-#define BUG_ON(cond)                                        \
-	do {                                                \
-		if (unlikely(cond))                         \
-			panic("bug: %s", #cond);            \
+#define BUG_ON(cond)                             \
+	do {                                     \
+		if (unlikely(cond))              \
+			panic("bug: %s", #cond); \
 	} while (0)
 
 /* Checked in debug builds. */
-#define ASSERT(cond)                                        \
-	do {                                                \
-		if (CONFIG_DEBUG && unlikely(!(cond)))      \
+#define ASSERT(cond)                                          \
+	do {                                                  \
+		if (CONFIG_DEBUG && unlikely(!(cond)))        \
 			panic("assertion failed: %s", #cond); \
 	} while (0)
 

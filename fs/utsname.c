@@ -3,7 +3,7 @@
 
 #include <arch/cpu.h>
 
-#include "core/version.h"
+#include "lib/version.h"
 #include "lib/string.h"
 #include "sync/spinlock.h"
 

@@ -280,7 +280,7 @@ static int fd_take(struct file *file, int min, bool cloexec)
 	uint64_t limit = MIN(process_limit(RLIMIT_NOFILE), (uint64_t)FDTABLE_MAX);
 
 	if (min < 0 || (uint64_t)min >= limit)
-		return min < 0 ? -EINVAL : -EMFILE;
+		return min ? -EINVAL : -EMFILE; /* man 2 fcntl, F_DUPFD; man 2 open */
 	for (;;) {
 		irqflags_t f = spin_lock(&t->lock);
 		uint32_t fd = fdtable_reserve_locked(t, (uint32_t)min, cloexec);

@@ -336,11 +336,8 @@ int signal_send_locked(struct process *p, struct task *only, int sig, const stru
 	if (sig < SIGRTMIN && (q->set & SIGNAL_BIT(sig)))
 		return 0;
 	int err = enqueue_locked(p, first, q, sig, info);
-	if (err) {
-		q->set =
-			q->set; /* the bit stays: the signal is delivered, its details are lost, and the sender knows */
+	if (err) /* the bit stays: the signal is delivered, its details are lost, and the sender knows */
 		return err;
-	}
 	if (wait_queue_active(&p->signal_event))
 		wait_wake_all(&p->signal_event);
 

@@ -51,7 +51,8 @@ void base_arg_fetch(struct base_arg *b, int dirfd)
 int lookup_at(int dirfd, uptr_t path, unsigned flags, struct path *out)
 {
 	struct actor who = process_actor();
-	unsigned lookup = (flags & AT_SYMLINK_NOFOLLOW ? 0 : LOOKUP_FOLLOW) | (flags & AT_EMPTY_PATH ? LOOKUP_EMPTY : 0);
+	unsigned lookup = (flags & AT_SYMLINK_NOFOLLOW ? 0 : LOOKUP_FOLLOW) |
+		(flags & AT_EMPTY_PATH ? LOOKUP_EMPTY : 0);
 
 	PATH_ARG(name, path);
 	if (name.err)
@@ -73,7 +74,8 @@ int timespec_arg(uptr_t p, uint64_t *ns)
 		return -EFAULT;
 	if (ts.tv_sec < 0 || (uint64_t)ts.tv_nsec >= NSEC_PER_SEC)
 		return -EINVAL;
-	if (__builtin_mul_overflow((uint64_t)ts.tv_sec, NSEC_PER_SEC, &total) || __builtin_add_overflow(total, (uint64_t)ts.tv_nsec, &total))
+	if (__builtin_mul_overflow((uint64_t)ts.tv_sec, NSEC_PER_SEC, &total) ||
+	    __builtin_add_overflow(total, (uint64_t)ts.tv_nsec, &total))
 		total = UINT64_MAX;
 	*ns = total;
 	return 0;
@@ -81,14 +83,16 @@ int timespec_arg(uptr_t p, uint64_t *ns)
 
 int timespec_to_user(uptr_t p, uint64_t ns)
 {
-	struct __kernel_timespec ts = {.tv_sec = (long long)(ns / NSEC_PER_SEC), .tv_nsec = (long long)(ns % NSEC_PER_SEC)};
+	struct __kernel_timespec ts = {.tv_sec = (long long)(ns / NSEC_PER_SEC),
+				       .tv_nsec = (long long)(ns % NSEC_PER_SEC)};
 
 	return copy_to_user(p, &ts, sizeof(ts));
 }
 
 int timeval_to_user(uptr_t p, uint64_t ns)
 {
-	struct __kernel_old_timeval tv = {.tv_sec = (long)(ns / NSEC_PER_SEC), .tv_usec = (long)(ns % NSEC_PER_SEC / NSEC_PER_USEC)};
+	struct __kernel_old_timeval tv = {.tv_sec = (long)(ns / NSEC_PER_SEC),
+					  .tv_usec = (long)(ns % NSEC_PER_SEC / NSEC_PER_USEC)};
 
 	return copy_to_user(p, &tv, sizeof(tv));
 }

@@ -1,6 +1,7 @@
 /*
- * Every system call Linux has, in the order of its numbers on x86-64: CALL has a handler sys_NAME in this folder, NONE returns ENOSYS and is counted.
- * Included with the two macros defined: once for the prototypes, once for the table (table.c).  No #pragma once for that reason.
+ * Every system call Linux has, in the order of its numbers on x86-64: CALL has a handler sys_NAME in this folder, NONE
+ * returns ENOSYS and is counted. Included with the two macros defined: once for the prototypes, once for the table
+ * (table.c).  No #pragma once for that reason.
  */
 CALL(read)
 CALL(write)

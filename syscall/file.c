@@ -79,7 +79,8 @@ static unsigned resolve_flags(uint64_t resolve)
 long sys_openat2(const struct syscall_args *a)
 {
 	struct open_how how;
-	const uint64_t known_resolve = RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH | RESOLVE_IN_ROOT;
+	const uint64_t known_resolve = RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH |
+		RESOLVE_IN_ROOT;
 
 	int err = extensible_struct(&how, sizeof(how), arg_uptr(a, 2), arg_u64(a, 3), sizeof(how));
 	if (err)
@@ -88,7 +89,8 @@ long sys_openat2(const struct syscall_args *a)
 		return -EINVAL;
 	if (how.mode && !(how.flags & (O_CREAT | __O_TMPFILE)))
 		return -EINVAL;
-	return open_at(arg_int(a, 0), arg_uptr(a, 1), (unsigned)how.flags, (uint32_t)how.mode, resolve_flags(how.resolve));
+	return open_at(arg_int(a, 0), arg_uptr(a, 1), (unsigned)how.flags, (uint32_t)how.mode,
+		       resolve_flags(how.resolve));
 }
 
 long sys_close(const struct syscall_args *a)
@@ -192,7 +194,8 @@ static long vector_io(const struct syscall_args *a, int64_t pos, bool write)
 	uio_init_segments(&u, segs ? segs : few, (unsigned)count);
 	uint64_t limit = process_limit(RLIMIT_FSIZE);
 	if (write)
-		return write_result(pos < 0 ? vfs_write(r.file, &u, limit) : vfs_pwrite(r.file, (uint64_t)pos, &u, limit));
+		return write_result(pos < 0 ? vfs_write(r.file, &u, limit)
+					    : vfs_pwrite(r.file, (uint64_t)pos, &u, limit));
 	return pos < 0 ? vfs_read(r.file, &u) : vfs_pread(r.file, (uint64_t)pos, &u);
 }
 
@@ -469,7 +472,8 @@ long sys_sync_file_range(const struct syscall_args *a)
 {
 	uint64_t end;
 
-	if (arg_uint(a, 3) & ~7u || arg_s64(a, 1) < 0 || arg_s64(a, 2) < 0 || __builtin_add_overflow(arg_u64(a, 1), arg_u64(a, 2), &end))
+	if (arg_uint(a, 3) & ~7u || arg_s64(a, 1) < 0 || arg_s64(a, 2) < 0 ||
+	    __builtin_add_overflow(arg_u64(a, 1), arg_u64(a, 2), &end))
 		return -EINVAL;
 	return sync_file(arg_int(a, 0), true);
 }
@@ -489,7 +493,8 @@ long sys_fallocate(const struct syscall_args *a)
 	FD_BORROW(r, arg_int(a, 0));
 	if (!r.file)
 		return -EBADF;
-	return write_result(vfs_fallocate(r.file, arg_int(a, 1), arg_u64(a, 2), arg_u64(a, 3), process_limit(RLIMIT_FSIZE)));
+	return write_result(
+		vfs_fallocate(r.file, arg_int(a, 1), arg_u64(a, 2), arg_u64(a, 3), process_limit(RLIMIT_FSIZE)));
 }
 
 /* Hints: checked, then not needed (man 2 posix_fadvise, readahead). */

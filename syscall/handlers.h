@@ -27,8 +27,8 @@ struct path_arg {
 };
 void path_arg_fetch(struct path_arg *p, uptr_t from);
 void path_arg_release(struct path_arg *p);
-#define PATH_ARG(var, from)                                   \
-	struct path_arg var cleanup_with(path_arg_release);    \
+#define PATH_ARG(var, from)                                 \
+	struct path_arg var cleanup_with(path_arg_release); \
 	path_arg_fetch(&var, (from))
 
 /*
@@ -49,8 +49,8 @@ static inline void base_arg_release(struct base_arg *b)
 	if (b->ref.file)
 		fd_release(&b->ref);
 }
-#define BASE_ARG(var, dirfd)                                 \
-	struct base_arg var cleanup_with(base_arg_release);   \
+#define BASE_ARG(var, dirfd)                                \
+	struct base_arg var cleanup_with(base_arg_release); \
 	base_arg_fetch(&var, (dirfd))
 
 /* A path held to the end of the scope. */
@@ -64,7 +64,8 @@ static inline void path_put_cleanup(struct path *p)
 /* Looks up (dirfd, path, AT_* flags): AT_SYMLINK_NOFOLLOW, AT_EMPTY_PATH. *out counted, to be put by the caller. */
 int lookup_at(int dirfd, uptr_t path, unsigned flags, struct path *out) must_check;
 
-/* struct timespec / timeval arguments. A NULL pointer is the caller's to look for. -EFAULT, -EINVAL (nanoseconds out of range, negative). */
+/* struct timespec / timeval arguments. A NULL pointer is the caller's to look for. -EFAULT, -EINVAL (nanoseconds out of
+ * range, negative). */
 int timespec_arg(uptr_t p, uint64_t *ns) must_check;
 int timespec_to_user(uptr_t p, uint64_t ns) must_check;
 int timeval_to_user(uptr_t p, uint64_t ns) must_check;

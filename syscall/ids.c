@@ -1,8 +1,8 @@
 /*
  * User and group ids and capabilities (credentials(7), capabilities(7)).
  *
- * A change makes a copy, alters it and publishes it: cred_commit.  The rule for capabilities when the effective uid enters or leaves 0 is
- * in one place, uid_change_caps.
+ * A change makes a copy, alters it and publishes it: cred_commit.  The rule for capabilities when the effective uid
+ * enters or leaves 0 is in one place, uid_change_caps.
  */
 #include <linux/capability.h>
 #include <linux/prctl.h>
@@ -114,7 +114,8 @@ long sys_getegid(const struct syscall_args *a)
 
 static long three_to_user(const struct syscall_args *a, uint32_t r, uint32_t e, uint32_t s)
 {
-	if (put_user_u32(arg_uptr(a, 0), r) != 0 || put_user_u32(arg_uptr(a, 1), e) != 0 || put_user_u32(arg_uptr(a, 2), s) != 0)
+	if (put_user_u32(arg_uptr(a, 0), r) != 0 || put_user_u32(arg_uptr(a, 1), e) != 0 ||
+	    put_user_u32(arg_uptr(a, 2), s) != 0)
 		return -EFAULT;
 	return 0;
 }
@@ -158,7 +159,8 @@ long sys_setreuid(const struct syscall_args *a)
 
 	if (!capable(CAP_SETUID) && ((r != KEEP && r != c->uid && r != c->euid) || (e != KEEP && !uid_is_mine(c, e))))
 		return -EPERM;
-	/* The saved id follows when the real one is set or the effective one becomes another than the real one (setreuid(2)). */
+	/* The saved id follows when the real one is set or the effective one becomes another than the real one
+	 * (setreuid(2)). */
 	bool follow = r != KEEP || (e != KEEP && e != c->uid);
 	return change_uids(r, e, follow ? (e != KEEP ? e : c->euid) : KEEP);
 }
@@ -230,7 +232,9 @@ long sys_getgroups(const struct syscall_args *a)
 		return c->group_count;
 	if ((uint32_t)size < c->group_count)
 		return -EINVAL;
-	return copy_to_user(arg_uptr(a, 1), c->groups, c->group_count * sizeof(c->groups[0])) == 0 ? (long)c->group_count : -EFAULT;
+	return copy_to_user(arg_uptr(a, 1), c->groups, c->group_count * sizeof(c->groups[0])) == 0
+		? (long)c->group_count
+		: -EFAULT;
 }
 
 static void sort_groups(uint32_t *g, uint32_t n) /* shell sort: no recursion, no worst case to fear at 65,536 */
@@ -264,7 +268,8 @@ long sys_setgroups(const struct syscall_args *a)
 	return cred_commit(c);
 }
 
-/* --- capabilities ------------------------------------------------------------------------------------------------------ */
+/* --- capabilities
+ * ------------------------------------------------------------------------------------------------------ */
 
 /* Words per set in this version; 0: an unknown one, and the preferred version was written back. */
 static long cap_version_words(uptr_t head, struct __user_cap_header_struct *h, unsigned *words)
@@ -316,12 +321,14 @@ long sys_capset(const struct syscall_args *a)
 		return -EPERM;
 	if (copy_from_user(d, arg_uptr(a, 1), words * sizeof(d[0])) != 0)
 		return -EFAULT;
-	uint64_t effective = d[0].effective | (uint64_t)d[1].effective << 32, permitted = d[0].permitted | (uint64_t)d[1].permitted << 32,
+	uint64_t effective = d[0].effective | (uint64_t)d[1].effective << 32,
+		 permitted = d[0].permitted | (uint64_t)d[1].permitted << 32,
 		 inheritable = d[0].inheritable | (uint64_t)d[1].inheritable << 32;
 	const struct cred *old = cred_now();
 	if (permitted & ~old->cap_permitted || effective & ~permitted)
 		return -EPERM;
-	if (inheritable & ~(old->cap_inheritable | old->cap_permitted) || inheritable & ~(old->cap_inheritable | old->cap_bounding))
+	if (inheritable & ~(old->cap_inheritable | old->cap_permitted) ||
+	    inheritable & ~(old->cap_inheritable | old->cap_bounding))
 		return -EPERM;
 	struct cred *c = cred_change();
 	if (!c)

@@ -47,7 +47,9 @@ static int map_flags(unsigned prot, unsigned flags, struct map_request *r)
 	if (type != MAP_PRIVATE && type != MAP_SHARED && type != MAP_SHARED_VALIDATE)
 		return -EINVAL;
 	if (flags & MAP_HUGETLB)
-		return flags & MAP_ANONYMOUS ? -ENOMEM : -EINVAL; /* no huge page is reserved, as on a Linux with nr_hugepages 0 */
+		return flags & MAP_ANONYMOUS
+			? -ENOMEM
+			: -EINVAL; /* no huge page is reserved, as on a Linux with nr_hugepages 0 */
 	r->flags = prot & (PROT_READ | PROT_WRITE | PROT_EXEC);
 	r->flags |= type != MAP_PRIVATE ? AREA_SHARED : 0;
 	r->flags |= flags & MAP_GROWSDOWN ? AREA_GROWSDOWN : 0;
@@ -108,13 +110,15 @@ long sys_mprotect(const struct syscall_args *a)
 		return -EINVAL;
 	if (prot & (PROT_GROWSDOWN | PROT_GROWSUP))
 		return -EINVAL;
-	return aspace_protect(aspace_current(), arg_u64(a, 0), arg_u64(a, 1), prot & (PROT_READ | PROT_WRITE | PROT_EXEC));
+	return aspace_protect(aspace_current(), arg_u64(a, 0), arg_u64(a, 1),
+			      prot & (PROT_READ | PROT_WRITE | PROT_EXEC));
 }
 
 long sys_mremap(const struct syscall_args *a)
 {
 	uint64_t where;
-	int err = aspace_remap(aspace_current(), arg_u64(a, 0), arg_u64(a, 1), arg_u64(a, 2), arg_int(a, 3), arg_u64(a, 4), &where);
+	int err = aspace_remap(aspace_current(), arg_u64(a, 0), arg_u64(a, 1), arg_u64(a, 2), arg_int(a, 3),
+			       arg_u64(a, 4), &where);
 
 	return err ? err : (long)where;
 }
@@ -192,7 +196,8 @@ long sys_munlockall(const struct syscall_args *a)
 /* One CPU executes all threads of a program: a full fence here is one for each of them when it next runs. */
 long sys_membarrier(const struct syscall_args *a)
 {
-	const int offered = MEMBARRIER_CMD_GLOBAL | MEMBARRIER_CMD_PRIVATE_EXPEDITED | MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED;
+	const int offered = MEMBARRIER_CMD_GLOBAL | MEMBARRIER_CMD_PRIVATE_EXPEDITED |
+		MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED;
 	int cmd = arg_int(a, 0);
 
 	if (arg_uint(a, 1))

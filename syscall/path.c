@@ -16,14 +16,14 @@
 #include "syscall/handlers.h"
 
 /* Calls of the shape "one path below one directory". */
-#define ONE_PATH(dirfd, p)                                                  \
-	struct actor who = process_actor();                                 \
-	PATH_ARG(name, (p));                                                \
-	if (name.err)                                                       \
-		return name.err;                                            \
-	BASE_ARG(base, name.name[0] == '/' ? AT_FDCWD : (dirfd));           \
-	if (base.err)                                                       \
-		return base.err
+#define ONE_PATH(dirfd, p)                                        \
+	struct actor who = process_actor();                       \
+	PATH_ARG(name, (p));                                      \
+	if (name.err)                                             \
+		return name.err;                                  \
+	BASE_ARG(base, name.name[0] == '/' ? AT_FDCWD : (dirfd)); \
+	if (base.err)                                             \
+	return base.err
 
 static long mkdir_at(int dirfd, uptr_t path, uint32_t mode)
 {
@@ -116,8 +116,8 @@ long sys_symlinkat(const struct syscall_args *a)
 }
 
 /* link and rename: two paths. */
-typedef int two_paths_fn(const struct actor *who, const struct path *old_base, const char *old, const struct path *new_base,
-			 const char *new_path, unsigned flags);
+typedef int two_paths_fn(const struct actor *who, const struct path *old_base, const char *old,
+			 const struct path *new_base, const char *new_path, unsigned flags);
 
 static long two_paths(int old_dirfd, uptr_t old, int new_dirfd, uptr_t new_path, unsigned flags, two_paths_fn *fn)
 {
@@ -195,7 +195,8 @@ long sys_readlinkat(const struct syscall_args *a)
 	return readlink_at(arg_int(a, 0), arg_uptr(a, 1), arg_uptr(a, 2), arg_int(a, 3));
 }
 
-/* --- attributes ----------------------------------------------------------------------------------------------------- */
+/* --- attributes -----------------------------------------------------------------------------------------------------
+ * */
 
 static long setattr_at(int dirfd, uptr_t path, unsigned flags, struct attr_change *c)
 {
@@ -275,7 +276,8 @@ long sys_fchownat(const struct syscall_args *a)
 #define UTIME_OMIT 0x3ffffffe
 
 /* One of the two times of utimensat(2). False: invalid. */
-static bool time_part(const struct __kernel_timespec *ts, unsigned valid, struct timestamp *out, struct attr_change *c, unsigned *now)
+static bool time_part(const struct __kernel_timespec *ts, unsigned valid, struct timestamp *out, struct attr_change *c,
+		      unsigned *now)
 {
 	if (ts->tv_nsec == UTIME_OMIT)
 		return true;
@@ -421,7 +423,8 @@ long sys_faccessat2(const struct syscall_args *a)
 	return access_at(arg_int(a, 0), arg_uptr(a, 1), arg_uint(a, 2), arg_uint(a, 3));
 }
 
-/* --- where the process is ------------------------------------------------------------------------------------------- */
+/* --- where the process is -------------------------------------------------------------------------------------------
+ * */
 
 static int enter_directory(const struct path *at, bool root)
 {
@@ -492,7 +495,8 @@ long sys_umask(const struct syscall_args *a)
 	return old;
 }
 
-/* --- mounts --------------------------------------------------------------------------------------------------------- */
+/* --- mounts ---------------------------------------------------------------------------------------------------------
+ * */
 
 /* An optional string: NULL stays NULL. */
 static int optional_string(uptr_t p, char **out)
@@ -565,7 +569,8 @@ long sys_umount2(const struct syscall_args *a)
 		return -EINVAL;
 	if (!capable(CAP_SYS_ADMIN))
 		return -EPERM;
-	int err = lookup_at(AT_FDCWD, arg_uptr(a, 0), flags & 8 /* UMOUNT_NOFOLLOW */ ? AT_SYMLINK_NOFOLLOW : 0, &where);
+	int err = lookup_at(AT_FDCWD, arg_uptr(a, 0), flags & 8 /* UMOUNT_NOFOLLOW */ ? AT_SYMLINK_NOFOLLOW : 0,
+			    &where);
 	return err ? err : vfs_umount(&who, &where, (int)flags);
 }
 

@@ -1,8 +1,9 @@
 /*
  * poll, ppoll, select, pselect6: waiting for many files at once.
  *
- * Each file is asked once with a table that puts a waiter on the file's queues; a wake-up marks the call as triggered and wakes its
- * thread, which asks again, now without registering.  Waiters for a handful of queues lie in the call's own frame; more are allocated.
+ * Each file is asked once with a table that puts a waiter on the file's queues; a wake-up marks the call as triggered
+ * and wakes its thread, which asks again, now without registering.  Waiters for a handful of queues lie in the call's
+ * own frame; more are allocated.
  */
 #include <asm/poll.h>
 #include <linux/posix_types.h>
@@ -119,7 +120,8 @@ static uint32_t ask(struct poll_call *c, struct file *f, bool register_too)
 /*
  * Asks until somebody is ready, the deadline passes or a signal comes. scan counts the ready ones.
  */
-static long poll_loop(struct poll_call *c, long (*scan)(struct poll_call *c, void *arg, bool register_too), void *arg, uint64_t deadline_ns)
+static long poll_loop(struct poll_call *c, long (*scan)(struct poll_call *c, void *arg, bool register_too), void *arg,
+		      uint64_t deadline_ns)
 {
 	struct waiter sleeper = {0};
 	struct wait_queue nobody;
@@ -146,7 +148,8 @@ static long poll_loop(struct poll_call *c, long (*scan)(struct poll_call *c, voi
 	return ready;
 }
 
-/* --- poll ------------------------------------------------------------------------------------------------------------ */
+/* --- poll ------------------------------------------------------------------------------------------------------------
+ * */
 
 struct poll_list {
 	struct pollfd *fds;
@@ -223,11 +226,15 @@ long sys_poll(const struct syscall_args *a)
 		return n;
 	/* A stop and SIGCONT must not start the time-out anew. */
 	struct task *t = task_current();
-	t->restart = (struct task_restart){.fn = poll_restart, .deadline_ns = deadline_ns, .user = arg_uptr(a, 0), .word = {arg_uint(a, 1)}};
+	t->restart = (struct task_restart){.fn = poll_restart,
+					   .deadline_ns = deadline_ns,
+					   .user = arg_uptr(a, 0),
+					   .word = {arg_uint(a, 1)}};
 	return -ERESTART_RESTARTBLOCK;
 }
 
-/* ppoll and pselect6 wait with another signal mask; it stays for the handler's sake until the handler's frame is built. */
+/* ppoll and pselect6 wait with another signal mask; it stays for the handler's sake until the handler's frame is built.
+ * */
 static int mask_for_wait(uptr_t p, uint64_t size, bool *begun)
 {
 	uint64_t mask;
@@ -285,7 +292,8 @@ long sys_ppoll(const struct syscall_args *a)
 	return n;
 }
 
-/* --- select ---------------------------------------------------------------------------------------------------------- */
+/* --- select ----------------------------------------------------------------------------------------------------------
+ * */
 
 enum { SET_READ, SET_WRITE, SET_EXCEPT, SETS };
 
@@ -309,7 +317,8 @@ static long select_scan(struct poll_call *c, void *arg, bool register_too)
 	for (unsigned fd = 0; fd < s->count; fd++) {
 		uint64_t bit = BIT(fd % 64);
 		unsigned word = fd / 64;
-		uint64_t wanted = (s->want[SET_READ][word] | s->want[SET_WRITE][word] | s->want[SET_EXCEPT][word]) & ~(bit - 1);
+		uint64_t wanted = (s->want[SET_READ][word] | s->want[SET_WRITE][word] | s->want[SET_EXCEPT][word]) &
+			~(bit - 1);
 		if (!wanted) {
 			fd |= 63; /* nothing more in this word */
 			continue;
@@ -396,7 +405,8 @@ long sys_pselect6(const struct syscall_args *a)
 	const uptr_t user[SETS] = {arg_uptr(a, 1), arg_uptr(a, 2), arg_uptr(a, 3)};
 	uint64_t deadline_ns;
 	bool masked;
-	uint64_t mask_arg[2] = {0, 0}; /* pointer and size of the signal set (man 2 select, "C library/kernel differences") */
+	uint64_t mask_arg[2] =
+		{0, 0}; /* pointer and size of the signal set (man 2 select, "C library/kernel differences") */
 
 	int err = timespec_deadline(arg_uptr(a, 4), &deadline_ns);
 	if (!err && !uptr_null(arg_uptr(a, 5)))

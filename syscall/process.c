@@ -9,7 +9,9 @@
 #include <linux/time.h>
 #include <linux/wait.h>
 
+#include "lib/printf.h"
 #include "lib/string.h"
+#include "mm/slab.h"
 #include "proc/exec.h"
 #include "sched/clock.h"
 #include "syscall/extensible.h"
@@ -31,7 +33,8 @@ long sys_vfork(const struct syscall_args *a)
 	return process_clone(&args);
 }
 
-/* x86-64's order: flags, stack, parent_tid, child_tid, tls (man 2 clone). The stack pointer is the top: a base with no size. */
+/* x86-64's order: flags, stack, parent_tid, child_tid, tls (man 2 clone). The stack pointer is the top: a base with no
+ * size. */
 long sys_clone(const struct syscall_args *a)
 {
 	struct clone_args args = {
@@ -56,7 +59,8 @@ long sys_clone3(const struct syscall_args *a)
 	int err = extensible_struct(&args, sizeof(args), arg_uptr(a, 0), arg_u64(a, 1), CLONE_ARGS_SIZE_VER0);
 	if (err)
 		return err;
-	if (args.flags & (CLONE_DETACHED | (CSIGNAL & ~CLONE_NEWTIME)) || args.exit_signal > CSIGNAL || args.exit_signal > SIGNALS)
+	if (args.flags & (CLONE_DETACHED | (CSIGNAL & ~CLONE_NEWTIME)) || args.exit_signal > CSIGNAL ||
+	    args.exit_signal > SIGNALS)
 		return -EINVAL;
 	if (args.set_tid_size || args.flags & CLONE_INTO_CGROUP)
 		return -EINVAL;
@@ -82,8 +86,18 @@ static long exec_at(int dirfd, uptr_t path, uptr_t argv, uptr_t envp, unsigned f
 	BASE_ARG(base, name.name[0] == '/' ? AT_FDCWD : dirfd);
 	if (base.err)
 		return base.err;
-	unsigned lookup = (flags & AT_SYMLINK_NOFOLLOW ? 0 : LOOKUP_FOLLOW) | (flags & AT_EMPTY_PATH ? LOOKUP_EMPTY : 0);
-	return exec_program(base.path, name.name, lookup, NULL, &args, &env);
+	unsigned lookup = (flags & AT_SYMLINK_NOFOLLOW ? 0 : LOOKUP_FOLLOW) |
+		(flags & AT_EMPTY_PATH ? LOOKUP_EMPTY : 0);
+	/* man 2 execveat: a script's interpreter, and ps, are told where the file is by way of the descriptor. */
+	char *told AUTO_KFREE = NULL;
+	if (base.path) {
+		size_t bytes = strlen(name.name) + 24;
+		told = kmalloc(bytes);
+		if (!told)
+			return -ENOMEM;
+		snprintf(told, bytes, "/dev/fd/%d%s%s", dirfd, name.name[0] ? "/" : "", name.name);
+	}
+	return exec_program(base.path, name.name, lookup, told, &args, &env);
 }
 
 long sys_execve(const struct syscall_args *a)
@@ -153,7 +167,8 @@ long sys_waitid(const struct syscall_args *a)
 	if (options & ~(WNOHANG | WNOWAIT | WEXITED | WSTOPPED | WCONTINUED | __WNOTHREAD | __WCLONE | __WALL) ||
 	    !(options & (WEXITED | WSTOPPED | WCONTINUED)))
 		return -EINVAL;
-	if ((idtype != P_ALL && idtype != P_PID && idtype != P_PGID) || (idtype == P_PID && arg_int(a, 1) <= 0) || arg_int(a, 1) < 0)
+	if ((idtype != P_ALL && idtype != P_PID && idtype != P_PGID) || (idtype == P_PID && arg_int(a, 1) <= 0) ||
+	    arg_int(a, 1) < 0)
 		return -EINVAL;
 	long n = process_wait(idtype, arg_int(a, 1), options, &r);
 	if (n < 0)
@@ -196,14 +211,15 @@ long sys_times(const struct syscall_args *a)
 		err = process_usage(RUSAGE_CHILDREN, &children);
 	if (err)
 		return err;
-	long t[4] = {(long)(self.user_ns / tick_ns), (long)(self.system_ns / tick_ns), (long)(children.user_ns / tick_ns),
-		     (long)(children.system_ns / tick_ns)};
+	long t[4] = {(long)(self.user_ns / tick_ns), (long)(self.system_ns / tick_ns),
+		     (long)(children.user_ns / tick_ns), (long)(children.system_ns / tick_ns)};
 	if (!uptr_null(arg_uptr(a, 0)) && copy_to_user(arg_uptr(a, 0), t, sizeof(t)) != 0)
 		return -EFAULT;
 	return (long)(clock_monotonic_ns() / tick_ns);
 }
 
-/* --- who is who ------------------------------------------------------------------------------------------------------ */
+/* --- who is who ------------------------------------------------------------------------------------------------------
+ * */
 
 long sys_getpid(const struct syscall_args *a)
 {
@@ -256,7 +272,8 @@ long sys_setsid(const struct syscall_args *a)
 	return process_setsid();
 }
 
-/* --- limits and settings ---------------------------------------------------------------------------------------------- */
+/* --- limits and settings
+ * ---------------------------------------------------------------------------------------------- */
 
 static long limits(int pid, unsigned resource, uptr_t set, uptr_t get)
 {

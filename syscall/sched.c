@@ -103,7 +103,8 @@ long sys_sched_getparam(const struct syscall_args *a)
 
 static bool policy_known(int policy)
 {
-	return policy == SCHED_NORMAL || policy == SCHED_FIFO || policy == SCHED_RR || policy == SCHED_BATCH || policy == SCHED_IDLE;
+	return policy == SCHED_NORMAL || policy == SCHED_FIFO || policy == SCHED_RR || policy == SCHED_BATCH ||
+		policy == SCHED_IDLE;
 }
 
 long sys_sched_get_priority_max(const struct syscall_args *a)
@@ -221,7 +222,8 @@ long sys_setpriority(const struct syscall_args *a)
 	return process_set_priority(arg_int(a, 0), arg_int(a, 1), MIN(MAX(arg_int(a, 2), -20), 19));
 }
 
-/* --- futexes ------------------------------------------------------------------------------------------------------------ */
+/* --- futexes
+ * ------------------------------------------------------------------------------------------------------------ */
 
 static int futex_deadline(const struct syscall_args *a, int cmd, int op, uint64_t *deadline_ns)
 {
@@ -264,8 +266,10 @@ static long futex_wait_call(const struct syscall_args *a, int cmd, int op, bool 
 	long n = futex_wait(arg_uptr(a, 0), arg_uint(a, 2), bitset, shared, deadline_ns);
 	if (n != -ERESTARTSYS || cmd != FUTEX_WAIT || deadline_ns == WAIT_FOREVER)
 		return n;
-	task_current()->restart = (struct task_restart){
-		.fn = futex_restart, .deadline_ns = deadline_ns, .user = arg_uptr(a, 0), .word = {arg_uint(a, 2), shared}};
+	task_current()->restart = (struct task_restart){.fn = futex_restart,
+							.deadline_ns = deadline_ns,
+							.user = arg_uptr(a, 0),
+							.word = {arg_uint(a, 2), shared}};
 	return -ERESTART_RESTARTBLOCK;
 }
 

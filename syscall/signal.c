@@ -19,12 +19,18 @@ long sys_rt_sigaction(const struct syscall_args *a)
 	if (set) {
 		if (copy_from_user(&u, arg_uptr(a, 1), sizeof(u)) != 0)
 			return -EFAULT;
-		new_action = (struct signal_action){.handler = u.handler, .flags = u.flags, .restorer = u.restorer, .mask = u.mask};
+		new_action = (struct signal_action){.handler = u.handler,
+						    .flags = u.flags,
+						    .restorer = u.restorer,
+						    .mask = u.mask};
 	}
 	int err = signal_action_change(sig, set ? &new_action : NULL, &old);
 	if (err || uptr_null(arg_uptr(a, 2)))
 		return err;
-	u = (struct user_action){.handler = old.handler, .flags = old.flags, .restorer = old.restorer, .mask = old.mask};
+	u = (struct user_action){.handler = old.handler,
+				 .flags = old.flags,
+				 .restorer = old.restorer,
+				 .mask = old.mask};
 	return copy_to_user(arg_uptr(a, 2), &u, sizeof(u));
 }
 

@@ -11,7 +11,8 @@
 /* dev_t as struct stat carries it. */
 static uint64_t dev_encode(uint32_t major, uint32_t minor)
 {
-	return (minor & 0xff) | (uint64_t)(major & 0xfff) << 8 | (uint64_t)(minor & ~0xffu) << 12 | (uint64_t)(major & ~0xfffu) << 32;
+	return (minor & 0xff) | (uint64_t)(major & 0xfff) << 8 | (uint64_t)(minor & ~0xffu) << 12 |
+		(uint64_t)(major & ~0xfffu) << 32;
 }
 
 static long stat_to_user(const struct path *at, uptr_t buf)
@@ -125,8 +126,9 @@ long sys_fstatfs(const struct syscall_args *a)
 }
 
 /*
- * getdents: entries are laid out in a kernel buffer, which goes to the program when the directory's lock is no longer held (a user copy may
- * fault and so take other locks).  Listings longer than the buffer take more than one call, as they may.
+ * getdents: entries are laid out in a kernel buffer, which goes to the program when the directory's lock is no longer
+ * held (a user copy may fault and so take other locks).  Listings longer than the buffer take more than one call, as
+ * they may.
  */
 struct dirent_sink {
 	struct dir_sink sink;
@@ -163,10 +165,13 @@ static bool dirent_put(struct dir_sink *s, const char *name, size_t len, uint64_
 	}
 	memset(at, 0, reclen);
 	if (d->old) {
-		*(struct old_dirent *)at = (struct old_dirent){.ino = ino, .off = next_pos, .reclen = (unsigned short)reclen};
+		*(struct old_dirent *)at = (struct old_dirent){.ino = ino,
+							       .off = next_pos,
+							       .reclen = (unsigned short)reclen};
 		at[reclen - 1] = (uint8_t)type;
 	} else {
-		*(struct new_dirent *)at = (struct new_dirent){ino, (int64_t)next_pos, (unsigned short)reclen, (unsigned char)type};
+		*(struct new_dirent *)at = (struct new_dirent){ino, (int64_t)next_pos, (unsigned short)reclen,
+							       (unsigned char)type};
 	}
 	memcpy(at + head, name, len);
 	d->used += reclen;

@@ -1,8 +1,8 @@
 /*
  * The system-call interface: one typed table, thin handlers.  Theory in table.c.
  *
- * A handler fetches its arguments with the arg_… functions (each once, with its C type), validates, and calls one function of the
- * floor that does the work.  Returns the value for the program, or -errno.
+ * A handler fetches its arguments with the arg_… functions (each once, with its C type), validates, and calls one
+ * function of the floor that does the work.  Returns the value for the program, or -errno.
  */
 #pragma once
 

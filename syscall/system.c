@@ -1,4 +1,5 @@
-/* The machine as a whole: names, memory and load figures, the log, random numbers, reboot; and other programs' memory. */
+/* The machine as a whole: names, memory and load figures, the log, random numbers, reboot; and other programs' memory.
+ * */
 #include <linux/capability.h>
 #include <linux/random.h>
 #include <linux/reboot.h>
@@ -91,15 +92,29 @@ long sys_getrandom(const struct syscall_args *a)
 	return (long)done;
 }
 
-/* --- syslog(2): the log as dmesg reads it ------------------------------------------------------------------------------- */
+/* --- syslog(2): the log as dmesg reads it
+ * ------------------------------------------------------------------------------- */
 
-enum syslog_action { CLOSE, OPEN, READ, READ_ALL, READ_CLEAR, CLEAR, CONSOLE_OFF, CONSOLE_ON, CONSOLE_LEVEL, SIZE_UNREAD, SIZE_BUFFER };
+enum syslog_action {
+	CLOSE,
+	OPEN,
+	READ,
+	READ_ALL,
+	READ_CLEAR,
+	CLEAR,
+	CONSOLE_OFF,
+	CONSOLE_ON,
+	CONSOLE_LEVEL,
+	SIZE_UNREAD,
+	SIZE_BUFFER
+};
 
 static uint64_t cleared_seq; /* READ_ALL starts here */
 
 static size_t record_text(const struct log_record *r, char *line, size_t size)
 {
-	int n = snprintf(line, size, "<%u>[%5llu.%06llu] %.*s\n", r->facility_level, (unsigned long long)(r->time_ns / NSEC_PER_SEC),
+	int n = snprintf(line, size, "<%u>[%5llu.%06llu] %.*s\n", r->facility_level,
+			 (unsigned long long)(r->time_ns / NSEC_PER_SEC),
 			 (unsigned long long)(r->time_ns % NSEC_PER_SEC / 1000), (int)r->len, r->text);
 	return MIN((size_t)n, size - 1);
 }
@@ -173,8 +188,9 @@ long sys_reboot(const struct syscall_args *a)
 
 	if (!capable(CAP_SYS_BOOT))
 		return -EPERM;
-	if (arg_uint(a, 0) != LINUX_REBOOT_MAGIC1 || (magic2 != LINUX_REBOOT_MAGIC2 && magic2 != LINUX_REBOOT_MAGIC2A &&
-						      magic2 != LINUX_REBOOT_MAGIC2B && magic2 != LINUX_REBOOT_MAGIC2C))
+	if (arg_uint(a, 0) != LINUX_REBOOT_MAGIC1 ||
+	    (magic2 != LINUX_REBOOT_MAGIC2 && magic2 != LINUX_REBOOT_MAGIC2A && magic2 != LINUX_REBOOT_MAGIC2B &&
+	     magic2 != LINUX_REBOOT_MAGIC2C))
 		return -EINVAL;
 	switch (arg_uint(a, 2)) {
 	case LINUX_REBOOT_CMD_CAD_ON:
@@ -194,9 +210,11 @@ long sys_reboot(const struct syscall_args *a)
 	return -EINVAL;
 }
 
-/* --- process_vm_readv, process_vm_writev -------------------------------------------------------------------------------- */
+/* --- process_vm_readv, process_vm_writev
+ * -------------------------------------------------------------------------------- */
 
-static long move_memory(struct aspace *as, struct uio *local, const struct uio_segment *remote, unsigned count, bool write)
+static long move_memory(struct aspace *as, struct uio *local, const struct uio_segment *remote, unsigned count,
+			bool write)
 {
 	long done = 0;
 	void *buf AUTO_KFREE = kmalloc(PAGE_SIZE);
@@ -205,7 +223,8 @@ static long move_memory(struct aspace *as, struct uio *local, const struct uio_s
 		return -ENOMEM;
 	for (unsigned i = 0; i < count; i++) {
 		for (uint64_t at = 0; at < remote[i].len && local->left;) {
-			size_t n = MIN(MIN(remote[i].len - at, local->left), PAGE_SIZE - ((remote[i].base + at) & PAGE_MASK));
+			size_t n = MIN(MIN(remote[i].len - at, local->left),
+				       PAGE_SIZE - ((remote[i].base + at) & PAGE_MASK));
 			int err = write ? uio_get(local, buf, n) : 0;
 			if (!err)
 				err = aspace_access(as, remote[i].base + at, buf, n, write) == (int64_t)n ? 0 : -EFAULT;

@@ -1,12 +1,13 @@
 /*
  * System calls: theory.
  *
- * One list (calls.h) names every call Linux has; the table is made from it, so a handler of the wrong type, a missing one or one that
- * nothing calls does not compile or link.  Handlers are grouped by family, a file each, and do three things: fetch the arguments (each
- * user value once, into kernel memory), validate them, and call one function of the floor below.
+ * One list (calls.h) names every call Linux has; the table is made from it, so a handler of the wrong type, a missing
+ * one or one that nothing calls does not compile or link.  Handlers are grouped by family, a file each, and do three
+ * things: fetch the arguments (each user value once, into kernel memory), validate them, and call one function of the
+ * floor below.
  *
- * A call nobody implements returns ENOSYS.  How often each was asked for is shown in /proc/ashlar/unknown_syscalls, by name: the first thing
- * to look at when a program does not work.
+ * A call nobody implements returns ENOSYS.  How often each was asked for is shown in /proc/ashlar/unknown_syscalls, by
+ * name: the first thing to look at when a program does not work.
  */
 #include <asm/unistd.h>
 
@@ -47,7 +48,9 @@ static void unknown_show(struct text *t, void *arg)
 
 void syscall_init(void)
 {
-	static const struct procfs_entry entry = {.path = "ashlar/unknown_syscalls", .mode = 0444, .show = unknown_show};
+	static const struct procfs_entry entry = {.path = "ashlar/unknown_syscalls",
+						  .mode = 0444,
+						  .show = unknown_show};
 
 	if (procfs_register(&entry) != 0)
 		log_warn("syscall: no memory for /proc/ashlar/unknown_syscalls");

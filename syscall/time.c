@@ -159,7 +159,8 @@ long sys_clock_nanosleep(const struct syscall_args *a)
 	return sleep_until_ns(deadline_after(clock_monotonic_ns(), wait_ns), true) == 0 ? 0 : -ERESTARTNOHAND;
 }
 
-/* --- interval timers ---------------------------------------------------------------------------------------------------- */
+/* --- interval timers
+ * ---------------------------------------------------------------------------------------------------- */
 
 static bool timeval_ns(const struct __kernel_old_timeval *tv, uint64_t *ns)
 {
@@ -208,7 +209,8 @@ long sys_getitimer(const struct syscall_args *a)
 long sys_alarm(const struct syscall_args *a)
 {
 	uint64_t old_ns, old_interval_ns;
-	int err = process_itimer_set(0 /* ITIMER_REAL */, (uint64_t)arg_uint(a, 0) * NSEC_PER_SEC, 0, &old_ns, &old_interval_ns);
+	int err = process_itimer_set(0 /* ITIMER_REAL */, (uint64_t)arg_uint(a, 0) * NSEC_PER_SEC, 0, &old_ns,
+				     &old_interval_ns);
 
 	if (err)
 		return err;

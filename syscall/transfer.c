@@ -111,7 +111,8 @@ long sys_copy_file_range(const struct syscall_args *a)
 		return -EINVAL;
 	FD_BORROW(in, arg_int(a, 0));
 	FD_BORROW(out, arg_int(a, 2));
-	if (!out.file || !in.file || !(in.file->mode & FILE_READ) || !(out.file->mode & FILE_WRITE) || READ_ONCE(out.file->flags) & O_APPEND)
+	if (!out.file || !in.file || !(in.file->mode & FILE_READ) || !(out.file->mode & FILE_WRITE) ||
+	    READ_ONCE(out.file->flags) & O_APPEND)
 		return -EBADF;
 	if ((in.file->inode->mode & S_IFMT) == S_IFDIR || (out.file->inode->mode & S_IFMT) == S_IFDIR)
 		return -EISDIR;

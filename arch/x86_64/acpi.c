@@ -6,16 +6,13 @@
  * constant package that a byte scan finds (acpi_aml.c).
  *
  * Trust: everything here is input. The root pointer, each table address, each length may be anything. A table is taken
- * only if its whole range lies in memory the boot loader's map knows (that is what the direct map covers) and its
+ * only if its whole range lies in memory the boot loader's map knows, and its
  * bytes sum to 0; after that its length is true as far as reading goes, and whoever parses it bounds itself by that
  * length. A bad table gives a warning and counts as absent; the machine then runs on what the fall-backs find (8259,
  * PIT, keyboard-controller reset).
  *
  * Lifetime: tables lie in memory the firmware reserved; they are never copied nor freed. Locking: none, filled once on
  * the boot CPU before anyone else runs, immutable afterwards.
- *
- * Rejected: mapping each table by arch_map_device(). It would make any address readable, but uncached, and would cost
- * a mapping for each of a dozen tables of which we want two.
  */
 #include <arch/acpi.h>
 #include <arch/layout.h>
@@ -60,8 +57,9 @@ static bool map_covers(uint64_t pa, uint64_t end)
 }
 
 /*
- * The bytes at pa, or NULL unless the firmware's map names all of them (legacy BIOS memory below 1 MiB always counts).  The boot code's
- * direct map holds the whole first GiB; above it only some of what is not RAM is mapped, so there the table gets a mapping of its own.
+ * The bytes at pa, or NULL unless the firmware's map names all of them (legacy BIOS memory below 1 MiB always counts).
+ * The boot code's direct map holds the whole first GiB; above it only some of what is not RAM is mapped, so there the
+ * table gets a mapping of its own.
  */
 static const void *phys_bytes(uint64_t pa, uint64_t len)
 {

@@ -3,7 +3,7 @@
 #include <linux/sysinfo.h>
 
 #include "core/boot_info.h"
-#include "core/version.h"
+#include "lib/version.h"
 #include "dev/chardev.h"
 #include "dev/irq.h"
 #include "fs/mount.h"

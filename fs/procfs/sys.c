@@ -1,6 +1,6 @@
 /* /proc/sys: what this floor and those below can tell (Documentation/admin-guide/sysctl). */
 #include "core/log.h"
-#include "core/version.h"
+#include "lib/version.h"
 #include "dev/random.h"
 #include "fs/procfs/internal.h"
 #include "fs/utsname.h"

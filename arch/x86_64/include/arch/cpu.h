@@ -28,7 +28,7 @@ struct cpu {
 	uint32_t id;		/* dense index, 0 is the boot CPU */
 	uint32_t hardware_id;	/* local APIC id / MPIDR */
 	bool online;
-	uint16_t irq_depth;	/* nesting of interrupt handlers: 0 = thread context */
+	uint16_t irq_depth;	  /* nesting of interrupt handlers: 0 = thread context */
 	struct thread *fpu_owner; /* whose FP state the registers hold; NULL = nobody's */
 	struct arch_cpu *arch;
 } aligned_to(CACHE_LINE);

@@ -11,7 +11,8 @@
 #define PT_ENTRIES 512
 #define PT_SHIFT(level) (PAGE_SHIFT + 9 * (level))
 #define PT_INDEX(va, level) (((va) >> PT_SHIFT(level)) & (PT_ENTRIES - 1))
-#define PT_USER_ROOT_ENTRIES 256 /* root entries below this are a program's, the others the kernel's and shared by all */
+#define PT_USER_ROOT_ENTRIES \
+	256 /* root entries below this are a program's, the others the kernel's and shared by all */
 
 typedef struct {
 	uint64_t v;
