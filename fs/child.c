@@ -4,15 +4,15 @@
  */
 #include "fs/namei.h"
 
-bool path_get_live(const struct path *p)
+bool path_get_live_leaving(const struct path *p, irqflags_t section)
 {
-	if (!refcount_get_unless_zero(&p->mount->refs))
-		return false;
-	if (dentry_get_live(p->dentry))
-		return true;
-	/* the mount cannot die by this: it was alive before, and dying ones are put outside of sections */
-	__atomic_fetch_sub(&p->mount->refs.n, 1, __ATOMIC_ACQ_REL);
-	return false;
+	bool mount = refcount_get_unless_zero(&p->mount->refs);
+	bool both = mount && dentry_get_live(p->dentry);
+
+	walk_leave(section);
+	if (mount && !both)
+		mount_put(p->mount); /* outside: it may have become the last */
+	return both;
 }
 
 static int child_ask(struct dentry *dir, const struct name *n, struct dentry **out)
@@ -69,14 +69,15 @@ void path_cross_mounts(struct path *p)
 {
 	while (READ_ONCE(p->dentry->mounts)) {
 		struct path next;
-		bool live;
 		irqflags_t f = walk_enter();
 		struct mount *m = mount_covering(p->mount, p->dentry);
 
-		next = (struct path){m, m ? m->root : NULL};
-		live = m && path_get_live(&next);
-		walk_leave(f);
-		if (!live)
+		if (!m) {
+			walk_leave(f);
+			return;
+		}
+		next = (struct path){m, m->root};
+		if (!path_get_live_leaving(&next, f))
 			return;
 		path_put(p);
 		*p = next;

@@ -57,10 +57,7 @@ static int walk_pause(struct walk *w)
 		walk_leave(w->irq);
 		return 0;
 	}
-	bool live = path_get_live(&w->at);
-
-	walk_leave(w->irq);
-	if (!live)
+	if (!path_get_live_leaving(&w->at, w->irq))
 		return WALK_AGAIN;
 	w->held = w->at;
 	path_put(&old);

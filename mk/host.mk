@@ -1,6 +1,7 @@
-# The lib floor on the host: unit tests (cmocka) under ASan and UBSan, and a fuzz target for each parser.
+# Pure code on the host: unit tests (cmocka) under ASan and UBSan, and a fuzz target for each parser.
 #
-# lib/test/NAME.c with a main() is one test program; files there without one are linked into all of them.
+# All of lib/ is pure and tested in lib/test/; so are the files of other floors named in host_pure_srcs, tested in tests/host/.
+# A file with a main() is one test program; files without one are linked into all of them.
 # lib/fuzz/NAME.c has LLVMFuzzerTestOneInput(); seeds, if any, are in lib/fuzz/NAME.corpus/.
 
 HOST_CC  ?= gcc
@@ -13,10 +14,12 @@ sanitize   := -fsanitize=address,undefined -fno-sanitize-recover=undefined
 
 # Hosted, lib/string.h and lib/printf.h give lib's functions names of their own (lib_memcpy …), so all of lib/ is linked.
 host_lib_srcs := $(wildcard lib/*.c)
-host_lib_objs := $(host_lib_srcs:%.c=$(host_out)/%.o) $(zlib_srcs:%.c=$(host_out)/zlib/%.o)
+host_pure_srcs := $(addprefix dev/char/,n_tty.c screen.c ansi.c chacha20.c) $(addprefix dev/input/,keyboard.c keymap_us.c) \
+		  arch/x86_64/acpi_aml.c
+host_lib_objs := $(patsubst %.c,$(host_out)/%.o,$(host_lib_srcs) $(host_pure_srcs)) $(zlib_srcs:%.c=$(host_out)/zlib/%.o)
 fuzz_lib_objs := $(host_lib_srcs:%.c=$(fuzz_out)/%.o) $(zlib_srcs:%.c=$(fuzz_out)/zlib/%.o)
 
-lib_test_srcs  := $(wildcard lib/test/*.c)
+lib_test_srcs  := $(wildcard lib/test/*.c tests/host/*.c)
 host_mains     := $(if $(lib_test_srcs),$(shell grep -l '^int main\>' $(lib_test_srcs)))
 host_shared    := $(patsubst %.c,$(host_out)/%.o,$(filter-out $(host_mains),$(lib_test_srcs)))
 host_programs  := $(host_mains:lib/test/%.c=$(host_out)/%)
@@ -50,4 +53,4 @@ FUZZ_SECONDS ?= 30
 fuzz: $(fuzz_programs) ## run each fuzz target for FUZZ_SECONDS=30
 	$(Q)tools/fuzz --seconds $(FUZZ_SECONDS) $(fuzz_programs)
 
--include $(wildcard $(host_out)/lib/*.d $(host_out)/lib/test/*.d $(fuzz_out)/lib/*.d $(fuzz_out)/lib/fuzz/*.d)
+-include $(wildcard $(host_out)/lib/*.d $(host_out)/lib/test/*.d $(host_out)/tests/host/*.d $(host_out)/dev/*/*.d $(host_out)/arch/*/*.d $(fuzz_out)/lib/*.d $(fuzz_out)/lib/fuzz/*.d)

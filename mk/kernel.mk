@@ -29,11 +29,11 @@ common_prereqs := $(flags_file) | $(kernel_deps) build/need-$(compiler)
 
 $(out)/obj/%.o: %.c $(common_prereqs)
 	@mkdir -p $(@D); $(call say,CC,$<)
-	$(Q)$(CC) $(kernel_cpp) -DCONFIG_KTEST=0 $(kernel_cflags) -MMD -MP -c $< -o $@
+	$(Q)$(CC) $(kernel_cpp) -DCONFIG_KTEST=0 $(kernel_cflags) $(call san_of,$<) -MMD -MP -c $< -o $@
 
 $(out)/ktest/%.o: %.c $(common_prereqs)
 	@mkdir -p $(@D); $(call say,CC,$< (ktest))
-	$(Q)$(CC) $(kernel_cpp) -DCONFIG_KTEST=1 $(kernel_cflags) -MMD -MP -c $< -o $@
+	$(Q)$(CC) $(kernel_cpp) -DCONFIG_KTEST=1 $(kernel_cflags) $(call san_of,$<) -MMD -MP -c $< -o $@
 
 $(out)/obj/%.o: %.S $(common_prereqs) $(offsets_h)
 	@mkdir -p $(@D); $(call say,AS,$<)
@@ -42,7 +42,7 @@ $(out)/obj/%.o: %.S $(common_prereqs) $(offsets_h)
 # Foreign code: our code generation, their warnings.
 $(out)/obj/zlib/%.o: $(common_prereqs)
 	@mkdir -p $(@D); $(call say,CC,zlib/$*.c)
-	$(Q)$(CC) $(kernel_cpp) $(filter-out -W%,$(kernel_cflags)) -w -DHAVE_HIDDEN -c $(deps)/zlib/$*.c -o $@
+	$(Q)$(CC) $(kernel_cpp) $(filter-out -W%,$(kernel_cflags)) $(if $(filter kasan,$(SAN)),$(san_flags)) -w -DHAVE_HIDDEN -c $(deps)/zlib/$*.c -o $@
 
 # Frame offsets are generated from C: offsets.c is compiled to assembly, in which each `->NAME value` becomes a #define.
 # (clang's own assembler would read these lines, hence -fno-integrated-as.)

@@ -39,7 +39,7 @@ static void check(const uint64_t *map, const bool *model, size_t bits)
 	assert_int_equal(bitmap_next_zero_run(map, bits, from, run), model_zero_run(model, bits, from, run));
 }
 
-static void test_against_array(void **state unused)
+static void test_against_array(void **state maybe_unused)
 {
 	test_random_seed(6);
 	for (size_t bits = 1; bits < BITS_MAX; bits++) {
@@ -85,7 +85,7 @@ static void test_against_array(void **state unused)
 	}
 }
 
-static void test_empty(void **state unused)
+static void test_empty(void **state maybe_unused)
 {
 	uint64_t word = ~0ull;
 

@@ -30,7 +30,7 @@ static void check(const char *line, const char *expected)
 	assert_string_equal(joined, expected);
 }
 
-static void test_words(void **state unused)
+static void test_words(void **state maybe_unused)
 {
 	check("", "");
 	check("   \t\n ", "");
@@ -54,7 +54,7 @@ static void test_words(void **state unused)
 	check("\"a=\"", "a->|");
 }
 
-static void test_init_words(void **state unused)
+static void test_init_words(void **state maybe_unused)
 {
 	check("quiet -- single x=y \"a b\" z=\"1 2\"", "quiet|!single|!x=y|!a b|!z=1 2|");
 	check("quiet --", "quiet|");
@@ -63,7 +63,7 @@ static void test_init_words(void **state unused)
 	check("a=\"-- b\" c", "a->-- b|c|");
 }
 
-static void test_long_words(void **state unused)
+static void test_long_words(void **state maybe_unused)
 {
 	char line[200], fits[64];
 
@@ -78,7 +78,7 @@ static void test_long_words(void **state unused)
 	assert_int_equal(ENAMETOOLONG, 36);
 }
 
-static void test_find(void **state unused)
+static void test_find(void **state maybe_unused)
 {
 	char buf[64];
 	struct cmdline_word word;
@@ -106,7 +106,7 @@ static void test_find(void **state unused)
 	assert_int_equal(cmdline_find("a -- b", "b", buf, sizeof(buf), &word), 0);
 }
 
-static void test_numbers(void **state unused)
+static void test_numbers(void **state maybe_unused)
 {
 	static const struct {
 		const char *text;

@@ -162,7 +162,7 @@ static void append_trailer(void)
 	append_entry("070701", "TRAILER!!!", 0, "", 0, 0);
 }
 
-static void test_kinds(void **state unused)
+static void test_kinds(void **state maybe_unused)
 {
 	archive.len = 0;
 	append_simple("dir", S_IFDIR | 0755, "");
@@ -200,7 +200,7 @@ static void test_kinds(void **state unused)
 }
 
 /* Several archives, zeros before, between and after them, no trailer at the end; names padded with NULs. */
-static void test_concatenation(void **state unused)
+static void test_concatenation(void **state maybe_unused)
 {
 	static const uint8_t zeros[512];
 
@@ -242,7 +242,7 @@ static size_t start_with_good_entry(void)
 	return archive.len;
 }
 
-static void test_errors(void **state unused)
+static void test_errors(void **state maybe_unused)
 {
 	static char long_name[CPIO_NAME_MAX + 1];
 	size_t at;
@@ -311,7 +311,7 @@ static void test_errors(void **state unused)
 	assert_int_equal(recorder.count, 3);
 }
 
-static void test_checksum(void **state unused)
+static void test_checksum(void **state maybe_unused)
 {
 	size_t at;
 
@@ -328,7 +328,7 @@ static void test_checksum(void **state unused)
 }
 
 /* A prefix is good exactly if it ends between entries. */
-static void test_every_truncation(void **state unused)
+static void test_every_truncation(void **state maybe_unused)
 {
 	size_t ends[8] = {0}, padded_ends[8] = {0}, boundaries = 1;
 
@@ -353,7 +353,7 @@ static void test_every_truncation(void **state unused)
 	}
 }
 
-static void test_every_changed_byte(void **state unused)
+static void test_every_changed_byte(void **state maybe_unused)
 {
 	archive.len = 0;
 	append_simple("dir", S_IFDIR | 0755, "");
@@ -380,7 +380,7 @@ static void test_every_changed_byte(void **state unused)
 	}
 }
 
-static void test_consumer_refuses(void **state unused)
+static void test_consumer_refuses(void **state maybe_unused)
 {
 	archive.len = 0;
 	append_simple("file", S_IFREG | 0644, "data");
@@ -404,7 +404,7 @@ static void test_consumer_refuses(void **state unused)
 }
 
 /* The parser knows when it stands between two entries, whether the last one needed padding or not. */
-static void test_boundary(void **state unused)
+static void test_boundary(void **state maybe_unused)
 {
 	size_t first, second;
 
@@ -424,7 +424,7 @@ static void test_boundary(void **state unused)
 }
 
 /* Something else behind an archive: the parser stops before it. */
-static void test_foreign_bytes(void **state unused)
+static void test_foreign_bytes(void **state maybe_unused)
 {
 	size_t used, end;
 
@@ -486,7 +486,7 @@ static void check_against_file(const struct record *record, const char *dir)
 	}
 }
 
-static void test_real_cpio(void **state unused)
+static void test_real_cpio(void **state maybe_unused)
 {
 	static const char *const formats[] = {"newc", "crc"};
 	char dir[] = "/tmp/ashlar-cpio-XXXXXX", command[512];

@@ -58,7 +58,7 @@ static int parse(const struct file *file, uint64_t file_bytes, struct elf_image 
 	return error ? error : elf_parse_segments(image, file->phdr, sizeof(file->phdr), PAGE, LIMIT, why);
 }
 
-static void test_good(void **state unused)
+static void test_good(void **state maybe_unused)
 {
 	struct elf_image image;
 	const char *why = NULL;
@@ -99,7 +99,7 @@ static void test_good(void **state unused)
 			fail_msg("'%s' where '%s' was expected", why, part_of_why);   \
 	} while (0)
 
-static void test_bad_headers(void **state unused)
+static void test_bad_headers(void **state maybe_unused)
 {
 	EXPECT(-ENOEXEC, "not an ELF", file.header.e_ident[0] = '#');
 	EXPECT(-ENOEXEC, "64-bit", file.header.e_ident[EI_CLASS] = ELFCLASS32);
@@ -118,7 +118,7 @@ static void test_bad_headers(void **state unused)
 	EXPECT(-ENOEXEC, "inside the ELF header", file_bytes = 63);
 }
 
-static void test_short_headers(void **state unused)
+static void test_short_headers(void **state maybe_unused)
 {
 	struct elf_image image;
 	const char *why;
@@ -133,7 +133,7 @@ static void test_short_headers(void **state unused)
 	}
 }
 
-static void test_bad_segments(void **state unused)
+static void test_bad_segments(void **state maybe_unused)
 {
 	EXPECT(-EINVAL, "larger in the file", file.phdr[2].p_memsz = 0x7ff);
 	EXPECT(-EINVAL, "larger in the file", file.phdr[2].p_memsz = 0);
@@ -165,7 +165,7 @@ static void test_bad_segments(void **state unused)
 	EXPECT(0, "", (file.header.e_type = ET_DYN, file.phdr[1].p_vaddr = 0));
 }
 
-static void test_details(void **state unused)
+static void test_details(void **state maybe_unused)
 {
 	struct file file = good;
 	struct elf_image image, before;
@@ -224,7 +224,7 @@ static void check_promises(const struct elf_image *image, const Elf64_Phdr *phdr
 	assert_true(image->interp_bytes <= 4096 && image->interp_offset + image->interp_bytes <= image->file_bytes);
 }
 
-static void test_mutations(void **state unused)
+static void test_mutations(void **state maybe_unused)
 {
 	unsigned int accepted = 0;
 
@@ -286,7 +286,7 @@ static void check_program(const char *path, bool must_exist)
 	free(bytes);
 }
 
-static void test_host_programs(void **state unused)
+static void test_host_programs(void **state maybe_unused)
 {
 	size_t len;
 	char *list = (char *)test_read_command(

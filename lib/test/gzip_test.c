@@ -54,7 +54,7 @@ static uint8_t *compress(const char *make_text, const char *gzip, size_t *len)
 	return bytes;
 }
 
-static void test_real_files(void **state unused)
+static void test_real_files(void **state maybe_unused)
 {
 	static const char *const texts[] = {
 		"true",
@@ -125,7 +125,7 @@ static size_t build_member(uint8_t *out, unsigned int flags)
 	return at + 8;
 }
 
-static void test_header_fields(void **state unused)
+static void test_header_fields(void **state maybe_unused)
 {
 	uint8_t member[100];
 	struct collector collector = {.bytes = (uint8_t *)"hello", .len = 5};
@@ -163,7 +163,7 @@ static void expect_error(uint8_t *member, size_t len, const char *why)
 		fail_msg("'%s' where '%s' was expected", error, why);
 }
 
-static void test_errors(void **state unused)
+static void test_errors(void **state maybe_unused)
 {
 	uint8_t member[100];
 	size_t len = build_member(member, 2), used;
@@ -200,7 +200,7 @@ static void test_errors(void **state unused)
 }
 
 /* No prefix and no single changed byte of a real file passes unnoticed (but for time stamp, level and system). */
-static void test_every_damage(void **state unused)
+static void test_every_damage(void **state maybe_unused)
 {
 	size_t len, used;
 	uint8_t *zipped = compress("seq 1 500", "gzip -9nc", &len);
@@ -230,7 +230,7 @@ static void test_every_damage(void **state unused)
 	free(collector.bytes);
 }
 
-static void test_sink_refuses(void **state unused)
+static void test_sink_refuses(void **state maybe_unused)
 {
 	size_t len, used = 7;
 	uint8_t *zipped = compress("seq 1 100000", "gzip -1nc", &len);

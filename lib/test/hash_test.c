@@ -13,7 +13,7 @@ static void check_spread(const unsigned int *load)
 		assert_in_range(load[i], 0, 20);
 }
 
-static void test_names_spread(void **state unused)
+static void test_names_spread(void **state maybe_unused)
 {
 	static const char *const patterns[] = {"file%d", "%d", "/usr/lib/x86_64-linux-gnu/lib%d.so",
 					       "a%dbbbbbbbbbbbbbbb", "%x"};
@@ -34,7 +34,7 @@ static void test_names_spread(void **state unused)
 	}
 }
 
-static void test_numbers_spread(void **state unused)
+static void test_numbers_spread(void **state maybe_unused)
 {
 	static const unsigned int shifts[] = {0, 6, 12, 21, 40};
 
@@ -52,7 +52,7 @@ static void test_numbers_spread(void **state unused)
 	}
 }
 
-static void test_every_bit_counts(void **state unused)
+static void test_every_bit_counts(void **state maybe_unused)
 {
 	test_random_seed(12);
 	for (size_t len = 0; len < 70; len++) {
@@ -87,7 +87,7 @@ static uint32_t crc32_bitwise(const uint8_t *data, size_t len)
 	return ~crc;
 }
 
-static void test_crc32(void **state unused)
+static void test_crc32(void **state maybe_unused)
 {
 	uint8_t data[300];
 

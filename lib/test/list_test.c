@@ -33,7 +33,7 @@ static void check(struct list *list, const int *values, size_t count)
 	assert_int_equal(LIST_LAST(list, struct item, link)->value, values[count - 1]);
 }
 
-static void test_basics(void **state unused)
+static void test_basics(void **state maybe_unused)
 {
 	struct list list = LIST_INIT(list), other;
 	struct item a = {.value = 1}, b = {.value = 2}, c = {.value = 3}, d = {.value = 4};
@@ -75,7 +75,7 @@ static void test_basics(void **state unused)
 	check(&other, none, 0);
 }
 
-static void test_safe_removal(void **state unused)
+static void test_safe_removal(void **state maybe_unused)
 {
 	struct list list = LIST_INIT(list);
 	struct item *item;
@@ -99,7 +99,7 @@ static void test_safe_removal(void **state unused)
 	check(&list, none, 0);
 }
 
-static void test_against_array(void **state unused)
+static void test_against_array(void **state maybe_unused)
 {
 	enum { ITEMS = 16 };
 	struct item items[ITEMS];

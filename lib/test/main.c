@@ -1,4 +1,4 @@
-/* Runs every group of lib/'s tests; the exit status is 0 if all of them pass. */
+/* Runs every group of host tests, lib/'s and those of other floors' pure parts (tests/host/); the exit status is 0 if all of them pass. */
 #include "lib/test/test.h"
 
 static uint64_t random_state;
@@ -92,5 +92,8 @@ int main(void)
 	failed += elf_tests();
 	failed += cmdline_tests();
 	failed += memmap_tests();
+	failed += ntty_tests();
+	failed += screen_tests();
+	failed += devmisc_tests();
 	return failed != 0;
 }

@@ -96,7 +96,7 @@ static void run(uint64_t offset, size_t capacity, int adds)
 	free(storage);
 }
 
-static void test_against_array(void **state unused)
+static void test_against_array(void **state maybe_unused)
 {
 	test_random_seed(15);
 	for (int round = 0; round < 3000; round++) {
@@ -106,7 +106,7 @@ static void test_against_array(void **state unused)
 	}
 }
 
-static void test_top_of_space(void **state unused)
+static void test_top_of_space(void **state maybe_unused)
 {
 	struct memmap_range storage[8];
 	struct memmap map;
@@ -131,7 +131,7 @@ static void test_top_of_space(void **state unused)
 }
 
 /* In a full array, taking off an end needs no room; taking out the middle does. */
-static void test_remove_when_full(void **state unused)
+static void test_remove_when_full(void **state maybe_unused)
 {
 	struct memmap_range storage[1];
 	struct memmap map;
@@ -150,7 +150,7 @@ static void test_remove_when_full(void **state unused)
 }
 
 /* What QEMU's SeaBIOS reports for 128 MiB, with the kernel and an initramfs put in. */
-static void test_real_map(void **state unused)
+static void test_real_map(void **state maybe_unused)
 {
 	static const uint64_t e820[][3] = {
 		{0, 0x9fc00, 1},

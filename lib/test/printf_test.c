@@ -85,7 +85,7 @@ static void compare_stars(const char *fmt, int stars, uint64_t value)
 		compare(fmt, first, second, value, "end");
 }
 
-static void test_random_integers(void **state unused)
+static void test_random_integers(void **state maybe_unused)
 {
 	static const char lengths[][3] = {"", "hh", "h", "l", "ll", "z", "t", "j"};
 
@@ -101,7 +101,7 @@ static void test_random_integers(void **state unused)
 	}
 }
 
-static void test_random_strings(void **state unused)
+static void test_random_strings(void **state maybe_unused)
 {
 	static const char *const texts[] = {"", "a", "hello", "a string of more than thirty characters"};
 
@@ -115,7 +115,7 @@ static void test_random_strings(void **state unused)
 	}
 }
 
-static void test_others(void **state unused)
+static void test_others(void **state maybe_unused)
 {
 	const char *volatile nowhere = NULL; /* volatile: else the compiler complains of the NULL */
 	char buf[64];
@@ -146,7 +146,7 @@ static void test_others(void **state unused)
 }
 
 /* Not standard, so without the compiler's check: printed as they stand. */
-static void test_unknown(void **state unused)
+static void test_unknown(void **state maybe_unused)
 {
 	const char *const formats[] = {"%y", "a%", "%-5.3q|", "%l", "%n"};
 	char buf[64];
@@ -174,7 +174,7 @@ static void count_put(struct fmt_sink *sink, const char *text, size_t len)
 	counting->pieces++;
 }
 
-static void test_sink(void **state unused)
+static void test_sink(void **state maybe_unused)
 {
 	struct counting_sink counting = {.sink.put = count_put};
 

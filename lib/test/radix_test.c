@@ -6,7 +6,7 @@
 static size_t nodes_live;
 static long allocations_left = -1; /* negative: unlimited */
 
-static void *node_alloc(const struct radix_mem *mem unused)
+static void *node_alloc(const struct radix_mem *mem maybe_unused)
 {
 	void *node;
 
@@ -20,7 +20,7 @@ static void *node_alloc(const struct radix_mem *mem unused)
 	return node;
 }
 
-static void node_free(const struct radix_mem *mem unused, void *node)
+static void node_free(const struct radix_mem *mem maybe_unused, void *node)
 {
 	nodes_live--;
 	free(node);
@@ -142,7 +142,7 @@ static void visit(void *ctx, uint64_t index, void *item)
 	memmove(&model->entry[0], &model->entry[1], --model->count * sizeof(model->entry[0]));
 }
 
-static void test_against_array(void **state unused)
+static void test_against_array(void **state maybe_unused)
 {
 	struct model *model = calloc(1, sizeof(*model));
 	struct radix_tree tree;
@@ -170,7 +170,7 @@ static void test_against_array(void **state unused)
 	free(model);
 }
 
-static void test_node_counts(void **state unused)
+static void test_node_counts(void **state maybe_unused)
 {
 	struct radix_tree tree;
 	int item;
@@ -197,7 +197,7 @@ static void test_node_counts(void **state unused)
 }
 
 /* Whatever allocation fails, the tree is as before: same items, same nodes. */
-static void test_no_memory(void **state unused)
+static void test_no_memory(void **state maybe_unused)
 {
 	struct radix_tree tree;
 	int item;

@@ -117,7 +117,7 @@ static void run_random(bool augmented, size_t items_count, int rounds, uint64_t 
 	free(items);
 }
 
-static void test_plain(void **state unused)
+static void test_plain(void **state maybe_unused)
 {
 	test_random_seed(2);
 	for (size_t items = 1; items < 12; items++)
@@ -126,7 +126,7 @@ static void test_plain(void **state unused)
 	run_random(false, 300, 5000, 10); /* many equal keys */
 }
 
-static void test_augmented(void **state unused)
+static void test_augmented(void **state maybe_unused)
 {
 	test_random_seed(3);
 	for (size_t items = 1; items < 12; items++)
@@ -134,7 +134,7 @@ static void test_augmented(void **state unused)
 	run_random(true, 300, 5000, 1000000);
 }
 
-static void test_ascending(void **state unused)
+static void test_ascending(void **state maybe_unused)
 {
 	enum { ITEMS = 1000 };
 	struct item *items = calloc(ITEMS, sizeof(*items));
@@ -157,7 +157,7 @@ static void test_ascending(void **state unused)
 	free(items);
 }
 
-static void test_replace(void **state unused)
+static void test_replace(void **state maybe_unused)
 {
 	struct item items[20], spare;
 	struct rb_root root = RB_ROOT_INIT;
@@ -177,7 +177,7 @@ static void test_replace(void **state unused)
 	}
 }
 
-static void test_linked_mark(void **state unused)
+static void test_linked_mark(void **state maybe_unused)
 {
 	struct rb_root root = RB_ROOT_INIT;
 	struct item item = {.key = 1, .present = true};

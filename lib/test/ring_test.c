@@ -6,7 +6,7 @@
 
 #include "lib/ring.h"
 
-static void test_against_queue(void **state unused)
+static void test_against_queue(void **state maybe_unused)
 {
 	test_random_seed(7);
 	for (uint32_t size = 1; size <= 64; size *= 2) {
@@ -86,7 +86,7 @@ static void *produce(void *arg)
 	return NULL;
 }
 
-static void test_two_threads(void **state unused)
+static void test_two_threads(void **state maybe_unused)
 {
 	uint8_t storage[256], piece[50];
 	struct ring ring;

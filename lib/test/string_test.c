@@ -17,7 +17,7 @@ static int sign(int value)
 	return (value > 0) - (value < 0);
 }
 
-static void test_copy(void **state unused)
+static void test_copy(void **state maybe_unused)
 {
 	uint8_t model[160], bytes[160];
 
@@ -54,7 +54,7 @@ static char *random_text(size_t len, size_t shift, char **to_free)
 	return text;
 }
 
-static void test_searches(void **state unused)
+static void test_searches(void **state maybe_unused)
 {
 	test_random_seed(9);
 	for (int round = 0; round < 20000; round++) {
@@ -83,7 +83,7 @@ static void test_searches(void **state unused)
 	}
 }
 
-static void test_memcmp_long(void **state unused)
+static void test_memcmp_long(void **state maybe_unused)
 {
 	uint8_t a[64], b[64];
 
@@ -98,7 +98,7 @@ static void test_memcmp_long(void **state unused)
 	}
 }
 
-static void test_strlcpy(void **state unused)
+static void test_strlcpy(void **state maybe_unused)
 {
 	char to[8] = "zzzzzzz";
 
@@ -112,7 +112,7 @@ static void test_strlcpy(void **state unused)
 	assert_string_equal(to, "");
 }
 
-static void test_prefix(void **state unused)
+static void test_prefix(void **state maybe_unused)
 {
 	const char *s = "root=/dev/vda";
 
@@ -123,7 +123,7 @@ static void test_prefix(void **state unused)
 	assert_string_equal(str_skip_prefix("ro", "ro"), "");
 }
 
-static void test_numbers(void **state unused)
+static void test_numbers(void **state maybe_unused)
 {
 	static const struct {
 		const char *text;

@@ -33,6 +33,11 @@ int elf_tests(void);
 int cmdline_tests(void);
 int memmap_tests(void);
 
+/* tests/host/ */
+int ntty_tests(void);
+int screen_tests(void);
+int devmisc_tests(void);
+
 /* A repeatable stream of random numbers; test_random_seed() starts it. */
 void test_random_seed(uint64_t seed);
 uint64_t test_random(void);

@@ -20,7 +20,7 @@ static void check(const char *bytes, size_t len, const uint32_t *codes, size_t c
 	assert_int_equal(seen, count);
 }
 
-static void test_round_trip(void **state unused)
+static void test_round_trip(void **state maybe_unused)
 {
 	for (uint32_t code = 0; code <= 0x10ffff; code++) {
 		char bytes[4];
@@ -40,7 +40,7 @@ static void test_round_trip(void **state unused)
 	assert_memory_equal(bytes, "\xef\xbf\xbd", 3);
 }
 
-static void test_ill_formed(void **state unused)
+static void test_ill_formed(void **state maybe_unused)
 {
 	const uint32_t R = UTF8_REPLACEMENT;
 

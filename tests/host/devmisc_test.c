@@ -4,8 +4,6 @@
 #include "arch/x86_64/acpi_tables.h"
 #include "dev/char/chacha20.h"
 
-int devmisc_tests(void);
-
 /* RFC 8439 §2.3.2 */
 static void test_chacha20(void **state maybe_unused)
 {

@@ -3,8 +3,6 @@
 
 #include "dev/char/n_tty.h"
 
-int ntty_tests(void);
-
 static struct ntty tty;
 
 static void type_bytes(const char *text, size_t len)

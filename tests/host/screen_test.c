@@ -7,8 +7,6 @@
 #include "dev/char/screen.h"
 #include "dev/input/keyboard.h"
 
-int screen_tests(void);
-
 static struct screen screen;
 
 static void show(const char *text)
