@@ -13,6 +13,7 @@
 
 #include "core/log.h"
 #include "core/panic.h"
+#include "core/sanitizer.h"
 #include "lib/printf.h"
 #include "lib/string.h"
 #include "mm/page.h"
@@ -83,7 +84,8 @@ static enum outcome run(const struct ktest *t, int64_t *pages_lost)
 
 static enum outcome run_checked(const struct ktest *t)
 {
-	int64_t lost;
+	int64_t lost = 0;
+	uint32_t reports = CONFIG_UBSAN ? san_reports : 0;
 	enum outcome o = run(t, &lost);
 
 	for (int again = 0; o == PASSED && lost > 0 && again < RUNS_TO_FILL_CACHES; again++)
@@ -91,6 +93,10 @@ static enum outcome run_checked(const struct ktest *t)
 	if (o == PASSED && lost > 0) {
 		snprintf(message, sizeof(message), "%s:%d: leaks %lld pages each time it runs", t->file, t->line,
 			 (long long)lost);
+		o = FAILED;
+	}
+	if (CONFIG_UBSAN && o == PASSED && san_reports != reports) {
+		snprintf(message, sizeof(message), "%u reports, the last: %s", san_reports - reports, san_headline);
 		o = FAILED;
 	}
 	return o;
@@ -125,6 +131,10 @@ noreturn void ktest_run_all(const char *filter)
 			list[n++] = t;
 	}
 	sort(list, n);
+	if (CONFIG_UBSAN && san_reports) {
+		failed++;
+		log_err("ktest: FAIL core.boot %u reports, the last: %s", san_reports, san_headline);
+	}
 	for (size_t i = 0; i < n; i++) {
 		log_debug("ktest: run  %s.%s", list[i]->area, list[i]->name);
 		switch (run_checked(list[i])) {

@@ -1,6 +1,6 @@
 /*
- * Children of a directory: from the cache, else from the file system.  And the counted steps of a walk: a place that may
- * be dying, and onto what is mounted on it.
+ * Children of a directory: from the cache, else from the file system.  And the counted steps of a walk: a place that
+ * may be dying, and onto what is mounted on it.
  */
 #include "fs/namei.h"
 

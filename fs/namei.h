@@ -51,5 +51,5 @@ static inline void walk_take(struct walk *w, struct path *out)
 int child_find_locked(struct dentry *dir, const struct name *n, bool create, struct dentry **out) must_check;
 /* If something is mounted on *p goes there, counted. */
 void path_cross_mounts(struct path *p);
-/* Inside a walk section, which it leaves: counts p. False (and not counted) if its dentry or mount is on its way out. */
+/* Inside a walk section, which it leaves: counts p. False, and not counted, if dentry or mount is on its way out. */
 bool path_get_live_leaving(const struct path *p, irqflags_t section) must_check;

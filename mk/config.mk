@@ -59,7 +59,7 @@ kernel_cflags := -std=gnu17 -O2 -g $(warnings) -ffreestanding -fno-pic -fno-pie 
 # packed structures are read where they lie.  KASAN: every check is a call, so only what mm/kasan.h knows needs a shadow;
 # KASAN_SHADOW_OFFSET of <arch/layout.h> is told to the compiler because it clears and poisons stack frames inline.
 shadow_offset_x86_64 := 0xdffffc0000000000
-san_flags_ubsan := -fsanitize=shift,bounds,signed-integer-overflow,null,object-size,vla-bound,unreachable,enum,bool \
+san_flags_ubsan := -fsanitize=shift,$(if $(filter clang,$(compiler)),array-bounds,bounds),signed-integer-overflow,null,object-size,vla-bound,unreachable,enum,bool \
 		   -fsanitize=integer-divide-by-zero,return,nonnull-attribute,returns-nonnull-attribute,builtin,pointer-overflow
 san_flags_kasan := -fsanitize=kernel-address -fsanitize-address-use-after-scope
 san_flags_kasan += $(if $(filter clang,$(compiler)),\

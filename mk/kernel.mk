@@ -8,10 +8,14 @@ test_globs  := arch/$(ARCH)/test/*.c sync/test/*.c mm/test/*.c sched/test/*.c vm
 # arch/x86_64/string.S has memcpy and its relatives; offsets.c only feeds the offsets header; ktest.c is in the test image.
 not_kernel_x86_64 := lib/memops.c
 not_kernel := $(not_kernel_$(ARCH)) arch/$(ARCH)/offsets.c core/ktest.c
+# Sanitizer runtimes and their tests are only in the builds they serve.
+not_kernel += $(if $(filter none,$(SAN)),core/sanitizer.c) \
+	      $(if $(filter ubsan,$(SAN)),,core/ubsan.c core/test/ubsan.c) \
+	      $(if $(filter kasan,$(SAN)),,$(wildcard mm/kasan*.c) mm/test/test_kasan.c)
 
 without_tests = $(foreach f,$(1),$(if $(findstring /test/,$(f)),,$(f)))
 kernel_srcs := $(sort $(filter-out $(not_kernel),$(call without_tests,$(wildcard $(floor_globs)))))
-ktest_only  := $(sort $(wildcard $(test_globs)) $(wildcard core/ktest.c))
+ktest_only  := $(sort $(filter-out $(not_kernel),$(wildcard $(test_globs))) $(wildcard core/ktest.c))
 # A file that asks CONFIG_KTEST is compiled twice, the others serve both images.
 ktest_twice := $(if $(kernel_srcs),$(shell grep -l CONFIG_KTEST $(kernel_srcs) 2>/dev/null))
 

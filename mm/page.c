@@ -205,7 +205,7 @@ static always_inline void page_free(struct page *p)
 	irqflags_t f = irq_save();
 	struct page_cache *c = my_cache();
 	c->frees++;
-	p->link.next = &c->chain->link;
+	p->link.next = (struct list_node *)c->chain; /* link is first, and the chain may be empty */
 	c->chain = p;
 	if (unlikely(++c->count > cache_high)) {
 		put_relieve(c, f);

@@ -73,7 +73,7 @@ static struct page *cache_pop(struct page **chain, uint16_t *count)
 
 static void cache_push(struct page **chain, uint16_t *count, struct page *p)
 {
-	p->link.next = &(*chain)->link;
+	p->link.next = *chain ? &(*chain)->link : NULL;
 	*chain = p;
 	(*count)++;
 }

@@ -324,10 +324,11 @@ TEST(exec_in_a_thread_takes_the_process_over)
 	CHECK_EXIT(pid, 14);
 }
 
-static void *leave(void *arg)
+static void *stay(void *arg)
 {
-	stop = 1;
-	pthread_exit(arg);
+	test_sleep_ms(30);
+	syscall(SYS_exit_group, (int)(long)arg);
+	return NULL;
 }
 
 TEST(main_thread_may_leave_first)
@@ -336,13 +337,11 @@ TEST(main_thread_may_leave_first)
 
 	if (pid == 0) {
 		pthread_t t;
-		start(&t, wait_stop, NULL);
-		pthread_detach(t);
-		start(&t, leave, NULL);
-		pthread_detach(t);
-		pthread_exit(NULL); /* the last thread to go ends the process with status 0 */
+		start(&t, stay, (void *)7);
+		syscall(SYS_exit, 5);
 	}
-	CHECK_EXIT(pid, 0);
+	test_wait_state(pid, 'Z');
+	CHECK_EXIT(pid, 7); /* not before the last thread is gone, and with its status */
 }
 
 static void *cancel_me(void *arg)

@@ -68,7 +68,7 @@ static long wrong_counts(copy_fn *fn)
 	for (size_t i = 0; i < ARRAY_SIZE(lengths); i++) {
 		for (size_t good = 0; good <= MIN(lengths[i] + 3, 80); good++) {
 			uint64_t entry = page_take();
-			size_t left = fn((uint64_t)pages[1] - good, lengths[i]);
+			size_t left = fn((uint64_t)(uint8_t *)pages + PAGE_SIZE - good, lengths[i]);
 
 			page_put_back(entry);
 			if (left != (good < lengths[i] ? lengths[i] - good : 0))
@@ -97,7 +97,7 @@ KTEST(arch, usercopy_contents)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(lengths); i++) {
 		for (size_t good = 0; good <= MIN(lengths[i], 40); good++) {
-			uint8_t *user = pages[1] - good;
+			uint8_t *user = (uint8_t *)pages + PAGE_SIZE - good;
 			uint64_t entry;
 
 			for (size_t k = 0; k < sizeof(kernel_side); k++)
@@ -124,7 +124,7 @@ KTEST(arch, usercopy_strings)
 
 	for (size_t len = 0; len < 20; len++) {
 		for (size_t behind = 0; behind < 12; behind++) { /* mapped bytes after the NUL */
-			uint8_t *s = pages[1] - behind - len - 1;
+			uint8_t *s = (uint8_t *)pages + PAGE_SIZE - behind - len - 1;
 			int64_t done;
 			uint64_t entry;
 
@@ -140,8 +140,8 @@ KTEST(arch, usercopy_strings)
 	memset(pages[0], 'x', PAGE_SIZE);
 	for (size_t good = 0; good < 20; good++) {
 		uint64_t entry = page_take();
-		int64_t unterminated = arch_strncpy_from_user(to, (uint64_t)pages[1] - good, sizeof(to));
-		int64_t limited = arch_strncpy_from_user(to, (uint64_t)pages[1] - good, good);
+		int64_t unterminated = arch_strncpy_from_user(to, (uint64_t)(uint8_t *)pages + PAGE_SIZE - good, sizeof(to));
+		int64_t limited = arch_strncpy_from_user(to, (uint64_t)(uint8_t *)pages + PAGE_SIZE - good, good);
 
 		page_put_back(entry);
 		KTEST_EQ(unterminated, -1);
