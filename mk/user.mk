@@ -46,8 +46,29 @@ $(out)/user/init/%: user/init/%.c mk/user.mk $(call dep,linux-libc-dev)
 $(out)/user/init/%.cpio: $(out)/user/init/% tools/mkinitramfs tools/cpio.py
 	$(Q)tools/mkinitramfs --output $@ --init $<
 
+# The examples of the book: on our own runtime in user/rt, which shares lib/'s formatter and strings with the kernel.
+rt_srcs   := $(wildcard user/rt/*.c user/rt/*.S) lib/printf.c lib/string.c lib/memops.c
+rt_objs   := $(patsubst %,$(out)/rt/%.o,$(basename $(rt_srcs)))
+rt_flags  := -std=gnu17 -O2 -g -Wall -Wextra -Werror -ffreestanding -fno-builtin -nostdinc \
+	     -isystem $(shell $(USER_CC) -print-file-name=include) $(abi_includes) -I. -DCONFIG_DEBUG=0 -DCONFIG_KTEST=0 \
+	     -fno-pic -fno-stack-protector -fno-asynchronous-unwind-tables
+examples  := $(patsubst user/example/%.c,$(out)/user/example/%,$(wildcard user/example/*.c))
+$(out)/rt/%.o: %.c mk/user.mk $(call dep,linux-libc-dev)
+	@mkdir -p $(@D); $(call say,UCC,$<)
+	$(Q)$(USER_CC) $(rt_flags) -MMD -MP -c $< -o $@
+$(out)/rt/%.o: %.S mk/user.mk $(call dep,linux-libc-dev)
+	@mkdir -p $(@D); $(call say,UCC,$<)
+	$(Q)$(USER_CC) $(rt_flags) -c $< -o $@
+$(out)/user/example/%: $(out)/rt/user/example/%.o $(rt_objs) mk/user.mk
+	@mkdir -p $(@D); $(call say,ULD,$@)
+	$(Q)$(USER_CC) -nostdlib -static -no-pie -Wl,-z,noexecstack,--build-id=none $(filter %.o,$^) -o $@
+.PRECIOUS: $(out)/rt/user/example/%.o
+.PHONY: examples
+examples: $(examples) ## the book's programs, on the runtime in user/rt: no libc
+-include $(wildcard $(out)/rt/*/*.d $(out)/rt/user/*/*.d)
+
 .PHONY: user
-user: $(user_all) $(init_programs) $(bench_programs) ## build the programs of user/
+user: $(examples) $(user_all) $(init_programs) $(bench_programs) ## build the programs of user/
 
 rootfs_files := $(shell find user/rootfs -type f -o -type l)
 initramfs_prereqs := $(rootfs_files) $(call dep,busybox-static) tools/mkinitramfs tools/cpio.py
