@@ -4,6 +4,7 @@
 #   ARCH=x86_64        the machine
 #   CC=gcc|clang       the compiler (LLVM=1 is short for CC=clang)
 #   BUILD=release      -O2 -g;  BUILD=debug adds assertions and lock checking (CONFIG_DEBUG=1)
+#   SAN=ubsan|kasan    checks for undefined behaviour, or of each memory access; kernel only, also `make test SAN=kasan`
 #   V=1                show whole command lines
 #
 # The rules are in mk/: config (variants and flags), kernel, user (programs, initramfs), host (unit tests, fuzzing),
@@ -20,11 +21,13 @@ MAKEFLAGS += -j$(shell nproc)
 endif
 
 include mk/config.mk
+include mk/keymap.mk
 include mk/kernel.mk
 include mk/user.mk
 include mk/host.mk
 include mk/run.mk
 include mk/check.mk
+include mk/bench.mk
 
 .PHONY: all
 all: $(out)/ashlar $(out)/initramfs.cpio ## build the kernel and the initramfs (the default)
@@ -39,5 +42,5 @@ distclean: ## remove build/ altogether
 
 .PHONY: help
 help: ## this list
-	@echo 'Ashlar: make [TARGET] [CC=clang] [BUILD=debug] [V=1]'
+	@echo 'Ashlar: make [TARGET] [CC=clang] [BUILD=debug] [SAN=ubsan|kasan] [V=1]'
 	@sed -nE 's/^([a-z_.-]+):.*## (.*)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 26

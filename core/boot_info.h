@@ -11,9 +11,15 @@
 
 #define BOOT_CMDLINE_MAX 2048
 
+/* Where a colour lies in a pixel. */
+struct boot_colour_field {
+	uint8_t shift, bits;
+};
+
 struct boot_framebuffer {
 	paddr_t base; /* 0: none */
 	uint32_t width, height, pitch_bytes, bits_per_pixel;
+	struct boot_colour_field red, green, blue;
 };
 
 struct boot_info {

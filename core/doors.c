@@ -15,8 +15,10 @@
 #include <arch/irq.h>
 #include <arch/trap.h>
 
+#include "core/fault_report.h"
 #include "core/log.h"
 #include "core/panic.h"
+#include "core/symbols.h"
 #include "dev/irq.h"
 #include "mm/kmap.h"
 #include "proc/process.h"
@@ -70,20 +72,33 @@ void kernel_interrupt(struct trap_frame *f, unsigned irq)
 		sched_preempt();
 }
 
-/* A guard page below a kernel stack: a thread's, or the boot CPU's idle one. */
+/* A guard page below a kernel stack: any thread's, or the boot CPU's idle one. */
 static bool hit_guard(vaddr_t va)
 {
 	return kstack_is_guard(va) || (va.v >= (uintptr_t)idle_stack_guard && va.v < (uintptr_t)idle_stack);
 }
 
+/* The hole below the stack of the thread that runs here: it ran off its own. Another one's is just a wrong address. */
+static bool hit_own_guard(vaddr_t va)
+{
+	const struct thread *t = thread_current();
+	uint64_t stack = t ? (uint64_t)t->stack : 0;
+
+	return stack ? va.v < stack && va.v >= stack - KSTACK_SIZE : hit_guard(va);
+}
+
 static cold noreturn void fault_panic(struct trap_frame *f, const struct trap_info *info)
 {
 	char why[128];
+	uintptr_t offset;
+	const char *function = symbol_lookup(trap_ip(f).v, &offset);
 
-	if (hit_guard(info->addr) || hit_guard(trap_sp(f)))
-		panic_frame(f, "stack overflow of thread %s (%s at %#llx)",
-			    thread_current() ? thread_current()->name : "(boot)", info->name,
-			    (unsigned long long)trap_ip(f).v);
+	if (hit_own_guard(info->addr) || hit_guard(trap_sp(f)))
+		panic_frame(f, "stack overflow of thread %s in %s (%s at %#llx)",
+			    thread_current() ? thread_current()->name : "(boot)", function ? function : "?",
+			    info->name, (unsigned long long)trap_ip(f).v);
+	if (info->kind == TRAP_PAGE_FAULT)
+		fault_report_prepare(f, info);
 	panic_frame(f, "%s in the kernel: %s, address %#llx", info->name, trap_error_text(info, why, sizeof(why)),
 		    (unsigned long long)info->addr.v);
 }
@@ -126,7 +141,7 @@ static void page_fault(struct trap_frame *f, const struct trap_info *info)
 	bool user = trap_from_user(f);
 	enum fault_result r = FAULT_SEGV_MAPERR;
 
-	if (t && t->aspace && info->addr.v < USER_VA_END && trap_irqs_were_enabled(f)) {
+	if (t && t->aspace && info->addr.v < USER_VA_END && trap_irqs_were_enabled(f) && (user || trap_touches_user(f))) {
 		irq_enable();
 		r = fault_resolve(t->aspace, info);
 		irq_disable();

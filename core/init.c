@@ -22,16 +22,20 @@
 #include "core/boot_info.h"
 #include "core/ktest.h"
 #include "core/log.h"
+#include "core/monitor.h"
 #include "core/options.h"
 #include "core/panic.h"
 #include "lib/version.h"
+#include "dev/bus/pci.h"
 #include "dev/tty.h"
 #include "fs/initramfs.h"
 #include "fs/procfs/procfs.h"
 #include "fs/vfs.h"
 #include "mm/page.h"
+#include "mm/pgtable.h"
 #include "mm/slab.h"
 #include "proc/process.h"
+#include "sched/executor.h"
 #include "sched/sched.h"
 #include "sched/timer.h"
 #include "syscall/syscall.h"
@@ -108,7 +112,8 @@ static void step_devices(void)
 	rtc_init();				/* first: the nodes in /dev carry dates */
 	chardev_mem_init();
 	uart_init();
-	vga_console_init();
+	pci_init();
+	screen_console_init();
 	i8042_init();
 	tty_console_choose(options.consoles, options.console_count);
 }
@@ -125,14 +130,52 @@ static void step_initramfs(void)
 		 (unsigned long long)((time_ns() - start_ns) / NSEC_PER_USEC), err ? ", not to the end" : "");
 }
 
+/* All mappings of the kernel's that boot code and drivers make are there by now. */
+static void step_check_mappings(void)
+{
+	uint64_t found = pgtable_check_wx();
+	if (!mmu_has_nx())
+		log_warn("paging: this CPU cannot forbid execution: any page may be executed");
+	else if (found)
+		log_err("paging: %llu pages are writable and executable; `pagetables` in the monitor shows them",
+			(unsigned long long)found);
+	else
+		log_info("paging: no page of the kernel is writable and executable");
+}
+
+/* With `monitor` the tests are run from there, by `tests`. */
 static void step_ktest(void)
 {
-	if (CONFIG_KTEST)
+	if (CONFIG_KTEST && options.ktest_panic)
+		ktest_panic(options.ktest_panic);
+	if (CONFIG_KTEST && !options.monitor)
 		ktest_run_all(options.ktest);
+}
+
+/* There is no program and there will be none: resets where `panic=` asks for it, else talks to whoever is there. */
+static noreturn void kernel_stop(void)
+{
+	if (CONFIG_KTEST && !options.monitor)
+		power_test_exit(0x7e);
+	if (options.panic_timeout < 0)
+		power_reset();
+	if (options.panic_timeout > 0) {
+		log_write(LOG_EMERG, "init: resetting in %d seconds (panic=%d)", options.panic_timeout,
+			  options.panic_timeout);
+		(void)!sleep_until_ns(time_ns() + (uint64_t)options.panic_timeout * NSEC_PER_SEC, false);
+		power_reset();
+	}
+	log_write(LOG_EMERG, "init: panic=-1 on the command line resets in this case, panic=N after N seconds");
+	(void)monitor_run("monitor: there is no program to run", false);
+	log_write(LOG_EMERG, "init: halted; there is no console to talk to");
+	irq_disable();
+	cpu_stop();
 }
 
 static void step_pid1(void)
 {
+	if (options.monitor)
+		(void)monitor_run("monitor: instead of init, as the command line says", true);
 	process_init_exited = kernel_init_exited;
 	struct init_request request = {
 		.rdinit = options.rdinit,
@@ -143,12 +186,13 @@ static void step_pid1(void)
 		.env_count = options.init_env_count,
 	};
 	int err = process_start_init(&request);
-	if (err)
-		log_write(LOG_EMERG,
-			  "init: no init could be started (error %d). Give an initramfs with -initrd that has an "
-			  "executable /init, "
-			  "or name another program with rdinit=",
-			  -err);
+	if (!err)
+		return;
+	log_write(LOG_EMERG,
+		  "init: no init could be started (error %d). Give an initramfs with -initrd that has an executable "
+		  "/init, or name another program with rdinit=",
+		  -err);
+	kernel_stop();
 }
 
 struct boot_step {
@@ -164,14 +208,18 @@ static const struct boot_step steps[] = {
 	{"irqchip", step_irqchip, false},
 	{"time", step_time, false},
 	{"scheduler", sched_init, false},
+	{"executor", executor_init, true},
 	{"refine clock", step_refine_clock, true},
 	{"address spaces", vm_init, true},
 	{"file systems", vfs_init, true},
 	{"devices", step_devices, true},
+	{"monitor", monitor_init, true},
 	{"procfs", procfs_init, true},
 	{"processes", process_init, true},
 	{"system calls", syscall_init, true},
 	{"initramfs", step_initramfs, true},
+	{"page permissions", step_check_mappings, true},
+	{"log task", log_task_start, true},
 	{"in-kernel tests", step_ktest, true},
 	{"PID 1", step_pid1, true},
 };
@@ -209,18 +257,5 @@ noreturn void kernel_init_exited(int status)
 	else
 		log_write(LOG_EMERG, "init: PID 1 exited with status %d. The system cannot go on without it.",
 			  status >> 8 & 0xff);
-	if (CONFIG_KTEST)
-		power_test_exit(0x7e);
-	if (options.panic_timeout < 0)
-		power_reset();
-	if (options.panic_timeout > 0) {
-		log_write(LOG_EMERG, "init: resetting in %d seconds (panic=%d)", options.panic_timeout,
-			  options.panic_timeout);
-		int err = sleep_until_ns(time_ns() + (uint64_t)options.panic_timeout * NSEC_PER_SEC, false);
-		(void)err; /* nothing interrupts this sleep */
-		power_reset();
-	}
-	log_write(LOG_EMERG, "init: halted. panic=-1 on the command line resets at once, panic=N after N seconds.");
-	irq_disable();
-	cpu_stop();
+	kernel_stop();
 }

@@ -17,6 +17,7 @@
 #include "lib/printf.h"
 #include "lib/string.h"
 #include "mm/page.h"
+#include "mm/slab_debug.h"
 #include "sched/sched.h"
 #include "sched/thread.h"
 #include "sched/wait.h"
@@ -24,6 +25,7 @@
 extern const struct ktest __start_ktests[], __stop_ktests[];
 
 #define RUNS_TO_FILL_CACHES 5
+#define OWNERS_SHOWN 10
 
 enum outcome { RUNNING, PASSED, FAILED, SKIPPED };
 
@@ -85,12 +87,17 @@ static enum outcome run(const struct ktest *t, int64_t *pages_lost)
 static enum outcome run_checked(const struct ktest *t)
 {
 	int64_t lost = 0;
+	uint32_t serial = 0;
 	uint32_t reports = CONFIG_UBSAN ? san_reports : 0;
 	enum outcome o = run(t, &lost);
 
-	for (int again = 0; o == PASSED && lost > 0 && again < RUNS_TO_FILL_CACHES; again++)
+	for (int again = 0; o == PASSED && lost > 0 && again < RUNS_TO_FILL_CACHES; again++) {
+		serial = CONFIG_DEBUG ? slab_serial_now() : 0;
 		o = run(t, &lost);
+	}
 	if (o == PASSED && lost > 0) {
+		if (CONFIG_DEBUG)
+			slab_owners_log(serial, OWNERS_SHOWN); /* of the last run: what it did not give back */
 		snprintf(message, sizeof(message), "%s:%d: leaks %lld pages each time it runs", t->file, t->line,
 			 (long long)lost);
 		o = FAILED;
@@ -117,7 +124,7 @@ static void sort(const struct ktest **list, size_t n)
 	}
 }
 
-noreturn void ktest_run_all(const char *filter)
+unsigned ktest_run(const char *filter)
 {
 	static const struct ktest *list[1024];
 	size_t n = 0;
@@ -154,5 +161,11 @@ noreturn void ktest_run_all(const char *filter)
 		}
 	}
 	log_info("ktest: %u passed, %u failed, %u skipped", passed, failed, skipped);
+	return failed;
+}
+
+noreturn void ktest_run_all(const char *filter)
+{
+	unsigned failed = ktest_run(filter);
 	power_test_exit(failed ? 1 : 0x10);
 }

@@ -7,10 +7,15 @@
  * another record.  A writer that is overtaken by a full turn of the ring (it would have to be interrupted for LOG_SLOTS
  * messages) loses its record, never the ring's shape.
  *
- * Consoles are drained by whoever finds `draining` free.  The others only add their record and go: the drainer looks
- * again after it has let go, so a record is never left behind.  Hence no context waits for a console, and a message
- * from inside a console's own write (or its lock) cannot deadlock: it is printed by the drain that is already on its
- * way.
+ * Consoles are slow (a line takes milliseconds on a real serial port), so once the system is up a task writes them, a
+ * record at a time, and whoever logs only wakes it (async_wake_anywhere: from any context).  Errors are written by
+ * whoever reports them, with all that came before: they may be the last words.  So is everything during the boot, in a
+ * panic, and before the machine is reset or switched off (log_flush).
+ *
+ * Either way they are drained by whoever finds `draining` free.  The others only add their record and go: the drainer
+ * looks again after it has let go, so a record is never left behind.  Hence no context waits for a console, and a
+ * message from inside a console's own write (or its lock) cannot deadlock: it is printed by the drain that is already
+ * on its way.
  *
  * Locking: none on the ring; the list of consoles is changed under console_list_lock and read without it (nodes are
  * never freed). Rejected: variable-length records, which save memory but need a lock or a two-step reservation to move
@@ -19,15 +24,19 @@
 #include "core/log.h"
 
 #include <arch/cpu.h>
+#include <arch/early.h>
 
 #include "lib/printf.h"
 #include "lib/string.h"
+#include "core/panic.h"
+#include "sched/async.h"
 #include "sched/clock.h"
 #include "sync/atomic.h"
 #include "sync/spinlock.h"
 
 #define LOG_SLOTS 256u
 #define SEQ_BUSY UINT64_MAX
+#define FLUSH_LOOKS 100000 /* at whether another CPU has finished its line */
 
 struct slot {
 	uint64_t published; /* seq + 1 of the record here; SEQ_BUSY while it is written; 0 never used */
@@ -117,22 +126,87 @@ static bool record_wanted(const struct log_record *r)
 	return (r->facility_level & 7) < log_console_level;
 }
 
-static void consoles_drain(void)
+/*
+ * Whether the oldest record that the consoles have not shown is complete. One that is being written blocks those behind
+ * it, or it would be left out: its writer tells the consoles when it is done.
+ */
+static bool consoles_behind(void)
+{
+	uint64_t seq = atomic_load_relaxed(&drained_seq);
+	uint64_t published = atomic_load_acquire(&slots[seq % LOG_SLOTS].published);
+	return seq < log_next_seq() && published >= seq + 1 && published != SEQ_BUSY;
+}
+
+/*
+ * One record, if there is one and nobody else is at it. True: there may be another. `last_chance`: also if somebody
+ * else is at it, and past an incomplete one. A record counts as shown when it has been written, so the last chance may
+ * show one twice, but leaves none out.
+ */
+static bool consoles_write_one(bool last_chance)
 {
 	struct log_record r;
+	bool mine = !atomic_exchange(&draining, true);
+	bool found = (mine || last_chance) && (consoles_behind() || last_chance) && log_read(&drained_seq, &r);
 
-	do {
-		if (atomic_exchange(&draining, true))
-			return;
-		while (log_read(&drained_seq, &r)) {
-			drained_seq++;
-			if (record_wanted(&r))
-				record_print(&r, NULL);
-		}
+	if (found) {
+		if (record_wanted(&r))
+			record_print(&r, NULL);
+		atomic_store_relaxed(&drained_seq, r.seq + 1);
+	}
+	if (mine)
 		atomic_store_release(&draining, false);
-		atomic_fence(); /* a record added before `draining` fell must be seen here */
-	} while (atomic_load_relaxed(&drained_seq) < log_next_seq() &&
-		 slots[drained_seq % LOG_SLOTS].published == drained_seq + 1);
+	atomic_fence(); /* a record added before `draining` fell must be seen by consoles_behind() */
+	return found;
+}
+
+static void consoles_drain(void)
+{
+	do {
+		while (consoles_write_one(false))
+			;
+	} while (consoles_behind() && !atomic_load_relaxed(&draining));
+}
+
+void log_flush(void)
+{
+	/* Another CPU may be in the middle of a line; a context that this one interrupted never gets on with it. */
+	for (unsigned i = 0; cpus_online > 1 && i < FLUSH_LOOKS && atomic_load_relaxed(&draining); i++)
+		cpu_relax();
+	if (panic_in_progress && atomic_load_relaxed(&draining))
+		return; /* a console may be what broke; the report shows the last records itself */
+	while (consoles_write_one(true))
+		;
+}
+
+static enum async_poll console_poll(struct async_task *self)
+{
+	ASYNC_BEGIN(self);
+	for (;;) {
+		AWAIT(self, consoles_behind());
+		(void)consoles_write_one(false);
+		ASYNC_YIELD(self); /* a line takes its time: input goes first */
+	}
+	ASYNC_END(self);
+}
+
+static const struct async_ops console_ops = {.name = "log consoles", .poll = console_poll};
+static struct async_task console_task;
+static bool console_task_started;
+
+void log_task_start(void)
+{
+	async_task_init(&console_task, &console_ops, ASYNC_LOW);
+	async_spawn(&console_task);
+	atomic_store_release(&console_task_started, true);
+}
+
+/* What may be the last words is written at once, and everything before it. */
+static void consoles_tell(unsigned facility_level)
+{
+	if (atomic_load_acquire(&console_task_started) && (facility_level & 7) > LOG_ERR && !panic_in_progress)
+		async_wake_anywhere(&console_task);
+	else
+		consoles_drain();
 }
 
 static void message_store(unsigned facility_level, const char *text, size_t len)
@@ -150,7 +224,7 @@ static void message_store(unsigned facility_level, const char *text, size_t len)
 		text += part;
 		len -= part;
 	} while (len > 0);
-	consoles_drain();
+	consoles_tell(facility_level);
 	if (notify)
 		notify();
 }
@@ -197,10 +271,33 @@ void log_console_unregister(struct log_console *c)
 	spin_unlock(&console_list_lock, f);
 }
 
+/* Panicking CPU only: the console that is being written, and one that broke there. */
+static const struct log_console *emergency_at, *emergency_dropped;
+
+void log_emergency_text(const char *text, size_t len)
+{
+	bool written = false;
+
+	for (struct log_console *c = atomic_load_acquire(&consoles); c; c = atomic_load_acquire(&c->next)) {
+		if (c == emergency_dropped)
+			continue;
+		emergency_at = c;
+		c->write(text, len);
+		written = true;
+	}
+	emergency_at = NULL;
+	if (!written) /* between the early console and the drivers, or nothing else is left */
+		early_console_write(text, len);
+}
+
+void log_emergency_drop(void)
+{
+	if (emergency_at)
+		emergency_dropped = emergency_at;
+}
+
 void log_emergency(const char *line)
 {
-	for (struct log_console *c = atomic_load_acquire(&consoles); c; c = atomic_load_acquire(&c->next)) {
-		c->write(line, strlen(line));
-		c->write("\n", 1);
-	}
+	log_emergency_text(line, strlen(line));
+	log_emergency_text("\n", 1);
 }

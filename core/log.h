@@ -2,8 +2,9 @@
  * The kernel log: one call, safe in every context, from the first C line to the panic.
  *
  * A record goes into a lock-free ring (dmesg, /dev/kmsg read it) and to the consoles.  Text is `area: message`, no
- * newline at the end. The console is written by whoever gets there first; nobody waits for it, so logging inside an
- * interrupt or inside the console's own lock cannot deadlock.
+ * newline at the end. The console is written by whoever gets there first, or, once the system is up and unless it is an
+ * error, by an asynchronous task; nobody waits for it, so logging inside an interrupt or inside the console's own lock
+ * cannot deadlock.
  */
 #pragma once
 
@@ -53,8 +54,18 @@ struct log_console {
 void log_console_register(struct log_console *c, bool replay);
 void log_console_unregister(struct log_console *c);
 
+/* Boot order step: from here on a task writes the consoles, except for errors. */
+void log_task_start(void);
+/* Writes what the consoles have not shown yet. Any context: before the machine is reset or switched off, and in a
+ * panic. */
+void log_flush(void);
+
 /* A line straight to every console, past the ring and any drain under way: for panic only. */
 void log_emergency(const char *line);
+/* A console broke while it was being written: it gets no more lines. */
+void log_emergency_drop(void);
+/* The same for a piece of a line, as it is: for the monitor after a panic. */
+void log_emergency_text(const char *text, size_t len);
 
 /* Called (in any context) after a record was added; the device floor wakes /dev/kmsg's readers by it. */
 extern void (*log_notify)(void);

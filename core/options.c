@@ -20,6 +20,7 @@ struct option {
 	const char *name;
 	/* value is "" when there is no '='. False: the value makes no sense. */
 	bool (*set)(const char *value);
+	const char *own; /* what it means, for words that Linux does not have; the others: man 7 bootparam */
 };
 
 static bool parse_int(const char *s, int *out)
@@ -69,10 +70,64 @@ static bool set_keymap(const char *v)
 	return set_string(&options.keymap, v);
 }
 
+static bool set_clocksource(const char *v)
+{
+	return set_string(&options.clocksource, v);
+}
+
+static bool set_clockevent(const char *v)
+{
+	return set_string(&options.clockevent, v);
+}
+
+/* Linux's other values say that the TSC may be trusted, which it is anyway. */
+static bool set_tsc(const char *v)
+{
+	options.tsc_unstable = str_equal(v, "unstable");
+	return *v != '\0';
+}
+
+/* [driver:]WIDTHxHEIGHT[-BITS][@RATE], as Linux has it: driver, bits and rate are what the adapter has. */
+static bool set_video(const char *v)
+{
+	const char *at = strrchr(v, ':');
+	uint64_t size[2] = {0, 0};
+
+	at = at ? at + 1 : v;
+	for (int i = 0; i < 2; i++) {
+		for (; *at >= '0' && *at <= '9' && size[i] < 100000; at++)
+			size[i] = size[i] * 10 + (uint64_t)(*at - '0');
+		if (i == 0 && *at++ != 'x')
+			return false;
+	}
+	if (size[0] == 0 || size[1] == 0 || size[0] > UINT16_MAX || size[1] > UINT16_MAX)
+		return false;
+	options.video_width = (unsigned)size[0];
+	options.video_height = (unsigned)size[1];
+	return true;
+}
+
+static bool set_ktest_panic(const char *v)
+{
+	return set_string(&options.ktest_panic, v);
+}
+
 static bool set_ktest(const char *v)
 {
 	options.ktest = v;
 	return true;
+}
+
+static bool set_monitor(const char *v)
+{
+	options.monitor = true;
+	return *v == '\0';
+}
+
+static bool set_alloc_record(const char *v)
+{
+	options.alloc_record = true;
+	return *v == '\0' && CONFIG_DEBUG;
 }
 
 static bool set_ro(const char *v)
@@ -143,14 +198,19 @@ static bool set_nosmp(const char *v)
 }
 
 static const struct option known[] = {
+	{"allocrecord", set_alloc_record, "record allocations for /proc/ashlar/alloc_trace (debug builds)"},
+	{"clockevent", set_clockevent, "NAME: which alarm to use"},
+	{"clocksource", set_clocksource},
 	{"console", set_console},
 	{"debug", set_debug},
 	{"init", set_init},
-	{"keymap", set_keymap},
-	{"ktest", set_ktest},
+	{"keymap", set_keymap, "NAME: keyboard layout"},
+	{"ktest", set_ktest, "PREFIX: which in-kernel tests to run (test image)"},
+	{"ktest-panic", set_ktest_panic, "NAME: panic on purpose in that way (test image)"},
 	{"loglevel", set_loglevel},
 	{"maxcpus", set_maxcpus},
 	{"mem", set_mem},
+	{"monitor", set_monitor, "the kernel's monitor before init"},
 	{"nosmp", set_nosmp},
 	{"panic", set_panic},
 	{"quiet", set_quiet},
@@ -160,16 +220,43 @@ static const struct option known[] = {
 	{"rootflags", set_rootflags},
 	{"rootfstype", set_rootfstype},
 	{"rw", set_rw},
+	{"tsc", set_tsc},
+	{"video", set_video},
 };
 
 static const char *const ignored[] = {
-	"acpi",	       "apic",	      "BOOT_IMAGE", "clocksource",     "earlycon",
-	"earlyprintk", "elevator",    "initrd",	    "ignore_loglevel", "lapic",
-	"mitigations", "net",	      "nofb",	    "nokaslr",	       "noapic",
-	"nolapic",     "nomodule",    "nomodeset",  "no_timer_check",  "noreplace-smp",
-	"nopti",       "page_poison", "pci",	    "printk_time",     "random.trust_cpu",
-	"reboot",      "rootdelay",   "rootwait",   "selinux",	       "splash",
-	"swapaccount", "tsc",	      "vga",	    "video",	       "vt",
+	"acpi",
+	"apic",
+	"BOOT_IMAGE",
+	"earlycon",
+	"earlyprintk",
+	"elevator",
+	"initrd",
+	"ignore_loglevel",
+	"lapic",
+	"mitigations",
+	"net",
+	"nofb",
+	"nokaslr",
+	"noapic",
+	"nolapic",
+	"nomodule",
+	"nomodeset",
+	"no_timer_check",
+	"noreplace-smp",
+	"nopti",
+	"page_poison",
+	"pci",
+	"printk_time",
+	"random.trust_cpu",
+	"reboot",
+	"rootdelay",
+	"rootwait",
+	"selinux",
+	"splash",
+	"swapaccount",
+	"vga",
+	"vt",
 };
 
 static bool is_ignored(const struct cmdline_word *w)
@@ -232,4 +319,15 @@ void options_parse(const char *cmdline)
 		apply(&w);
 		at += strlen(w.text) + 1;
 	}
+}
+
+const char *options_own_word(unsigned i, const char **meaning)
+{
+	for (size_t k = 0; k < ARRAY_SIZE(known); k++) {
+		if (!known[k].own || i--)
+			continue;
+		*meaning = known[k].own;
+		return known[k].name;
+	}
+	return NULL;
 }

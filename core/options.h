@@ -19,7 +19,14 @@ struct options {
 	uint64_t mem_limit; /* mem= ; 0: all */
 	unsigned cpus_max;  /* maxcpus=, nosmp */
 	const char *ktest;  /* ktest= : filter of in-kernel tests */
+	const char *ktest_panic; /* ktest-panic= : which way to panic; test image only */
+	unsigned video_width, video_height; /* video= : size of the framebuffer in pixels; 0: as the machine starts */
 	const char *keymap;
+	bool alloc_record; /* allocrecord: record what is allocated; debug builds only */
+	const char *clocksource;		      /* clocksource=tsc|hpet|acpi_pm|pit; NULL: the best */
+	const char *clockevent;			      /* clockevent=tsc-deadline|lapic|hpet|pit; NULL: the best */
+	bool tsc_unstable;			      /* tsc=unstable */
+	bool monitor; /* the kernel's monitor instead of init */
 	const char *init_args[OPTIONS_INIT_ARGS_MAX]; /* words init gets as arguments, NULL-terminated by count */
 	unsigned init_arg_count;
 	const char *init_env[OPTIONS_INIT_ARGS_MAX];
@@ -28,5 +35,7 @@ struct options {
 
 extern struct options options; /* immutable after options_parse() */
 
+/* The i-th word that is Ashlar's own, and what it means; NULL past the last. */
+const char *options_own_word(unsigned i, const char **meaning);
 /* Parses boot_info.cmdline. Keeps pointers into a private copy. Logs each word it does not know. */
 void options_parse(const char *cmdline);

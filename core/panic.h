@@ -30,3 +30,17 @@ noreturn cold void panic_at(const char *file, int line, const struct trap_frame 
 /* Prints the caller's backtrace into the log: for warnings. */
 void backtrace_log(void);
 extern bool panic_in_progress;
+
+/*
+ * The screen in a panic: set by its driver once it works, NULL where there is none.  Called on the panicking CPU with
+ * interrupts off and any lock held by anybody, the driver's own included: they take none.
+ */
+struct panic_screen_ops {
+	void (*begin)(void);		 /* clears it */
+	void (*line)(const char *line);	 /* one more line of the report, as long as there is room */
+	void (*end)(const char *status); /* the last line; from now on the screen's log console writes again */
+};
+extern const struct panic_screen_ops *panic_screen;
+/* What more there is to say on the fault the panic is about: set just before panic_frame(), called with each line's way
+ * out after the head line. */
+extern void (*panic_details)(void (*out)(const char *line));

@@ -30,26 +30,11 @@ static uint64_t boot_cpu_counts[IRQS_MAX];
 static uint64_t *counts[CPUS_MAX] = {boot_cpu_counts}; /* the others get theirs with their CPU */
 static struct spinlock lines_lock = SPINLOCK_INIT(LOCK_DEVICE, "irq lines");
 
-static void (*deferred_fn)(void);
-static bool deferred;
-
-void irq_deferred_set(void (*fn)(void))
-{
-	deferred_fn = fn;
-}
-
-void irq_deferred_raise(void)
-{
-	atomic_store_relaxed(&deferred, true);
-}
-
 void irq_count(unsigned irq)
 {
 	uint64_t *mine = counts[this_cpu()->id];
 	if (likely(mine))
 		mine[irq]++;
-	if (unlikely(atomic_load_relaxed(&deferred)) && atomic_exchange(&deferred, false) && deferred_fn)
-		deferred_fn();
 }
 
 void irq_dispatch(unsigned irq)
@@ -138,15 +123,24 @@ static void table_put(struct fmt_sink *sink, const char *text, size_t len)
 			t->buf[t->done] = text[i];
 }
 
-static void table_row(struct fmt_sink *out, unsigned irq, const char *label, const char *chip)
+/* The layout is Linux's, which programs take apart (man 5 proc). */
+static void table_counts(struct fmt_sink *out, unsigned irq, const char *label)
 {
-	fmt_print(out, "%4s:", label);
+	fmt_print(out, "%3s: ", label);
 	for (unsigned cpu = 0; cpu < CPUS_MAX; cpu++)
 		if (counts[cpu])
-			fmt_print(out, " %10llu", (unsigned long long)irq_count_get(irq, cpu));
-	fmt_print(out, "   %s", chip);
+			fmt_print(out, "%10llu ", (unsigned long long)irq_count_get(irq, cpu));
+}
+
+static void table_line(struct fmt_sink *out, unsigned irq)
+{
+	char text[40];
+	snprintf(text, sizeof(text), "%u", irq);
+	table_counts(out, irq, text);
+	irqchip_describe(irq, text, sizeof(text));
+	fmt_print(out, " %s", text);
 	irqflags_t f = spin_lock(&lines_lock);
-	const char *separator = "   ";
+	const char *separator = "  ";
 	for (struct irq_action *a = lines[irq].first; a; a = a->next) {
 		fmt_print(out, "%s%s", separator, a->name);
 		separator = ", ";
@@ -158,19 +152,22 @@ static void table_row(struct fmt_sink *out, unsigned irq, const char *label, con
 size_t irq_table_print(char *buf, size_t len)
 {
 	struct table_sink t = {.sink = {table_put}, .buf = buf, .len = len};
-	fmt_print(&t.sink, "     ");
+	struct fmt_sink *out = &t.sink;
+	fmt_print(out, "%11s", "");
 	for (unsigned cpu = 0; cpu < CPUS_MAX; cpu++)
 		if (counts[cpu])
-			fmt_print(&t.sink, "       CPU%-2u", cpu);
-	fmt_print(&t.sink, "\n");
-	for (unsigned irq = 0; irq < IRQS_MAX; irq++) {
-		char label[8];
-		if (irq == IRQ_TIMER || irq == IRQ_RESCHEDULE || !lines[irq].first)
-			continue;
-		snprintf(label, sizeof(label), "%u", irq);
-		table_row(&t.sink, irq, label, irqchip_name());
-	}
-	table_row(&t.sink, IRQ_TIMER, "LOC", "Local timer interrupts");
-	table_row(&t.sink, IRQ_RESCHEDULE, "RES", "Rescheduling interrupts");
+			fmt_print(out, "CPU%-8u", cpu);
+	fmt_print(out, "\n");
+	for (unsigned irq = 0; irq < IRQS_MAX; irq++)
+		if (irq != IRQ_TIMER && irq != IRQ_RESCHEDULE && lines[irq].first)
+			table_line(out, irq);
+	table_counts(out, IRQ_TIMER, "LOC");
+	fmt_print(out, "  Local timer interrupts\n");
+	table_counts(out, IRQ_RESCHEDULE, "RES");
+	fmt_print(out, "  Rescheduling interrupts\n");
+	fmt_print(out, "NMI: %10llu   Non-maskable interrupts\n", (unsigned long long)irqchip_nmi_count());
+	fmt_print(out, "SPU: %10llu   Spurious interrupts\n", (unsigned long long)irqchip_spurious_count());
+	fmt_print(out, "MCE: %10llu   Machine check exceptions\n", (unsigned long long)irqchip_machine_check_count());
+	fmt_print(out, "ERR: %10llu\n", (unsigned long long)irqchip_error_count());
 	return t.done;
 }

@@ -30,9 +30,3 @@ uint64_t irq_count_get(unsigned irq, unsigned cpu);
 uint64_t irq_count_total(void);
 /* /proc/interrupts's text. Returns bytes it would need. */
 size_t irq_table_print(char *buf, size_t len);
-/*
- * Work that an interrupt-off context wants done where no lock is held: fn runs at the end of this CPU's next
- * interrupt. One function, set once; raise may be called anywhere, any number of times, before it runs once.
- */
-void irq_deferred_set(void (*fn)(void));
-void irq_deferred_raise(void);

@@ -117,9 +117,24 @@ struct tty *tty_console(void);
  */
 void tty_console_choose(const char *const *names, unsigned count);
 
+/*
+ * The kernel's monitor takes the consoles (and `also`, which may be NULL) from the programs: `input`, any context, gets
+ * what is typed, programs that write wait. Returns how many terminals these are. Thread context; one taker at a time.
+ */
+unsigned tty_take(struct tty *also, void (*input)(const char *bytes, size_t len));
+void tty_give_back(void);
+/* To all that are taken, as it is (lines end with "\r\n"). Thread context, sleeps. */
+void tty_take_write(const char *buf, size_t len);
+/*
+ * Driver side: the operator calls for attention (a break, Alt-SysRq): the next key goes to tty_attention, which is
+ * called in the context of tty_input with no lock held. Any context.
+ */
+void tty_break(struct tty *t);
+extern void (*tty_attention)(struct tty *t, char key);
+
 /* Boot order steps in dev/: each finds its hardware and registers; absence is not an error. */
 void uart_init(void); /* 16550 */
-void vga_console_init(void);
+void screen_console_init(void);
 void i8042_init(void);
 void rtc_init(void);
 void chardev_mem_init(void); /* null zero full random urandom kmsg console tty */

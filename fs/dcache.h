@@ -88,7 +88,7 @@ static always_inline uint64_t name_zero_bytes(uint64_t w)
 
 /*
  * Measures and hashes the component at `text`, which ends at '/' or NUL, eight bytes at a time.  Reads past its end but
- * never past the page that holds it.  The bytes of a word beyond the end count as zero, so the hash depends on the name
+ * never past the page that holds it (KASAN, which sees bytes, gets the slow way).  The bytes of a word beyond the end count as zero, so the hash depends on the name
  * alone.
  */
 static always_inline void name_parse(struct name *n, const struct dentry *parent, const char *text)
@@ -99,7 +99,7 @@ static always_inline void name_parse(struct name *n, const struct dentry *parent
 	for (;;) {
 		uint64_t w, end;
 
-		if (likely(((uintptr_t)p & (PAGE_SIZE - 1)) <= PAGE_SIZE - 8)) {
+		if (!CONFIG_KASAN && likely(((uintptr_t)p & (PAGE_SIZE - 1)) <= PAGE_SIZE - 8)) {
 			w = load_le64(p);
 			end = name_zero_bytes(w) | name_zero_bytes(w ^ NAME_BYTES('/'));
 		} else {

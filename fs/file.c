@@ -62,7 +62,7 @@ static int write_limit(struct file *f, uint64_t pos, struct uio *u, uint64_t lim
 
 int64_t vfs_write(struct file *f, struct uio *u, uint64_t limit_bytes)
 {
-	bool locked, append = f->flags & O_APPEND;
+	bool locked, append = READ_ONCE(f->flags) & O_APPEND;
 	int64_t n;
 
 	if (unlikely(!(f->mode & FILE_WRITE)))
@@ -105,7 +105,7 @@ int64_t vfs_pwrite(struct file *f, uint64_t pos, struct uio *u, uint64_t limit_b
 		return -EBADF;
 	if (pos > INT64_MAX || !f->ops->write)
 		return -EINVAL;
-	if (unlikely(f->flags & O_APPEND)) { /* man 2 pwrite, BUGS: appends, and leaves the position alone */
+	if (unlikely(READ_ONCE(f->flags) & O_APPEND)) { /* man 2 pwrite, BUGS: appends, and leaves the position alone */
 		uint64_t old;
 
 		MUTEX_GUARD(&f->pos_lock);

@@ -128,7 +128,7 @@ void inode_access_touch(struct file *f)
 	struct inode *i = f->inode;
 	uint32_t flags = READ_ONCE(f->path.mount->flags);
 
-	if ((flags & (MS_RDONLY | MS_NOATIME)) || (f->flags & O_NOATIME) ||
+	if ((flags & (MS_RDONLY | MS_NOATIME)) || (READ_ONCE(f->flags) & O_NOATIME) ||
 	    (S_ISDIR(i->mode) && (flags & MS_NODIRATIME)))
 		return;
 	if (likely(timestamp_after(&i->atime, &i->mtime) && timestamp_after(&i->atime, &i->ctime)) &&

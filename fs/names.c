@@ -137,14 +137,12 @@ int vfs_link(const struct actor *who, const struct path *old_base, const char *o
 	if (err)
 		return err;
 	i = target.dentry->inode;
-	if (S_ISDIR(i->mode)) {
-		path_put(&target);
-		return -EPERM;
-	}
 	err = create_begin(&c, who, new_base, new_path, false);
 	if (!err) {
 		if (c.walk.held.mount != target.mount)
 			err = -EXDEV;
+		else if (S_ISDIR(i->mode))
+			err = -EPERM;
 		else if (!i->nlink && !i->tmpfile)
 			err = -ENOENT;
 		else

@@ -160,7 +160,7 @@ static int64_t pipe_read(struct file *f, uint64_t pos, struct uio *u)
 		}
 		if (!p->writers)
 			break;
-		if (f->flags & O_NONBLOCK) {
+		if (READ_ONCE(f->flags) & O_NONBLOCK) {
 			n = -EAGAIN;
 			break;
 		}
@@ -246,10 +246,10 @@ static int64_t pipe_write(struct file *f, uint64_t pos, struct uio *u)
 			err = -EPIPE;
 			break;
 		}
-		err = pipe_put(p, u, f->flags & O_DIRECT, &done);
+		err = pipe_put(p, u, READ_ONCE(f->flags) & O_DIRECT, &done);
 		if (err || !u->left)
 			break;
-		if (f->flags & O_NONBLOCK) {
+		if (READ_ONCE(f->flags) & O_NONBLOCK) {
 			err = -EAGAIN;
 			break;
 		}
@@ -318,7 +318,7 @@ static int fifo_wait_partner(struct file *f, struct pipe *p)
 	switch (f->mode & (FILE_READ | FILE_WRITE)) {
 	case FILE_READ:
 		f->pos = p->writer_opens; /* POLLHUP only after a writer has come and gone */
-		if (!p->writers && !(f->flags & O_NONBLOCK)) {
+		if (!p->writers && !(READ_ONCE(f->flags) & O_NONBLOCK)) {
 			opens = p->writer_opens;
 			mutex_unlock(&p->lock);
 			err = WAIT_UNTIL(&p->readable, READ_ONCE(p->writer_opens) != opens, WAIT_INTERRUPTIBLE,
@@ -327,7 +327,7 @@ static int fifo_wait_partner(struct file *f, struct pipe *p)
 		}
 		break;
 	case FILE_WRITE:
-		if (!p->readers && (f->flags & O_NONBLOCK)) {
+		if (!p->readers && (READ_ONCE(f->flags) & O_NONBLOCK)) {
 			err = -ENXIO;
 		} else if (!p->readers) {
 			opens = p->reader_opens;

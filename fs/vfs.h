@@ -4,7 +4,7 @@
  *
  * Who acts is an explicit parameter (struct actor), never a global.
  *
- *   I immutable   i inode->lock   d dentry->lock / dcache   atomic where said
+ *   I immutable   i inode->lock   atomic where said; a dentry is dcache.c's own (fs/dcache.h)
  */
 #pragma once
 

@@ -1,22 +1,29 @@
 # Checking: tests, style and structure, benchmarks.
 
+# make test SAN=kasan: the kernels under test are built so.
+san_option := $(if $(filter-out none,$(SAN)), --san $(SAN))
+
 .PHONY: test
 test: ## build and run every test; T="boot user/programs" picks some
-	$(Q)tools/test $(T)
+	$(Q)tools/test$(san_option) $(T)
 
 .PHONY: test-host test-kernel test-boot test-user
 test-host: ## unit tests of lib/ on this machine
-	$(Q)tools/test host
+	$(Q)tools/test$(san_option) host
 test-kernel: ## the kernel's own tests in QEMU
-	$(Q)tools/test ktest ktest-clang
+	$(Q)tools/test$(san_option) ktest ktest-clang
 test-boot: ## machines, firmwares, memory sizes, bad input
-	$(Q)tools/test boot
+	$(Q)tools/test$(san_option) boot
 test-user: ## programs, on this machine's Linux and in the guest
-	$(Q)tools/test user-host user
+	$(Q)tools/test$(san_option) user-host user
 
 .PHONY: bench
 bench: $(out)/ashlar $(addsuffix .cpio,$(init_programs) $(bench_programs)) $(call dep,linux-image-cloud-amd64) | build/need-run ## boot and system calls, side by side with Linux in the same QEMU
 	$(Q)tools/bench/bench --kernel $(out)/ashlar --programs $(out)/user $(BENCH)
+
+.PHONY: bench-async
+bench-async: $(out)/ashlar-ktest | build/need-run ## asynchronous tasks beside kernel threads: memory and instructions
+	$(Q)tools/bench/async --kernel $(out)/ashlar-ktest
 
 # Every C file and header that is ours.
 our_c  = $(shell git ls-files -co --exclude-standard '*.c' '*.h' 2>/dev/null)

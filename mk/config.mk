@@ -61,16 +61,17 @@ kernel_cflags := -std=gnu17 -O2 -g $(warnings) -ffreestanding -fno-pic -fno-pie 
 shadow_offset_x86_64 := 0xdffffc0000000000
 san_flags_ubsan := -fsanitize=shift,$(if $(filter clang,$(compiler)),array-bounds,bounds),signed-integer-overflow,null,object-size,vla-bound,unreachable,enum,bool \
 		   -fsanitize=integer-divide-by-zero,return,nonnull-attribute,returns-nonnull-attribute,builtin,pointer-overflow
-san_flags_kasan := -fsanitize=kernel-address -fsanitize-address-use-after-scope
+san_flags_kasan := -fsanitize=kernel-address
 san_flags_kasan += $(if $(filter clang,$(compiler)),\
 		   -mllvm -asan-mapping-offset=$(shadow_offset_$(ARCH)) -mllvm -asan-instrumentation-with-call-threshold=0 \
-		   -mllvm -asan-globals=1 -mllvm -asan-stack=1,\
+		   -mllvm -asan-globals=1 -mllvm -asan-stack=1 -mllvm -asan-use-after-scope=1,\
 		   -fasan-shadow-offset=$(shadow_offset_$(ARCH)) --param asan-instrumentation-with-call-threshold=0 \
-		   --param asan-globals=1 --param asan-stack=1)
-san_flags := $(strip $(san_flags_$(SAN)))
+		   --param asan-globals=1 --param asan-stack=1 -fsanitize-address-use-after-scope)
+# (With each caller in the stacks, also where it ends in a call.)
+san_flags := $(strip $(san_flags_$(SAN)) $(if $(filter none,$(SAN)),,-fno-optimize-sibling-calls))
 # Without: the runtimes themselves, and what handles memory that is not to be touched by others.
 san_exempt_ubsan := core/ubsan.c core/sanitizer.c
-san_exempt_kasan := mm/kasan.c mm/kasan_report.c mm/kasan_string.c mm/slab.c core/sanitizer.c arch/$(ARCH)/trap_print.c
+san_exempt_kasan := $(wildcard mm/kasan*.c mm/slab*.c) core/sanitizer.c arch/$(ARCH)/trap_print.c
 # $(call san_of,FILE.c): the flags for one file.
 san_of = $(if $(filter $(san_exempt_$(SAN)),$(1)),,$(san_flags))
 
@@ -93,7 +94,7 @@ build/need-%: tools/need
 # Foreign parts: one stamp each, named by $(call dep,PACKAGE).  The kernel needs the first list; the others are fetched by
 # the targets that use them.
 dep          = $(1:%=$(deps)/%/.ashlar-stamp)
-kernel_deps := $(call dep,linux-libc-dev libxen-dev zlib)
+kernel_deps := $(call dep,linux-libc-dev libxen-dev zlib console-setup-linux)
 $(deps)/%/.ashlar-stamp: tools/deps.lock tools/deps | build/need-deps
 	$(Q)tools/deps fetch $*
 

@@ -1,6 +1,6 @@
 # The kernel: every .c and .S of the floors, found by name.  No list of files to keep.
 
-floor_globs := lib/*.c arch/$(ARCH)/*.c arch/$(ARCH)/*.S sync/*.c mm/*.c sched/*.c vm/*.c \
+floor_globs := lib/*.c lib/alloc/*.c arch/$(ARCH)/*.c arch/$(ARCH)/*.S sync/*.c mm/*.c sched/*.c vm/*.c \
 	       dev/*.c dev/*/*.c dev/*/*/*.c fs/*.c fs/*/*.c net/*.c net/*/*.c proc/*.c syscall/*.c core/*.c
 test_globs  := arch/$(ARCH)/test/*.c sync/test/*.c mm/test/*.c sched/test/*.c vm/test/*.c dev/test/*.c \
 	       fs/test/*.c net/test/*.c proc/test/*.c syscall/test/*.c core/test/*.c
@@ -9,7 +9,9 @@ test_globs  := arch/$(ARCH)/test/*.c sync/test/*.c mm/test/*.c sched/test/*.c vm
 not_kernel_x86_64 := lib/memops.c
 not_kernel := $(not_kernel_$(ARCH)) arch/$(ARCH)/offsets.c core/ktest.c
 # Sanitizer runtimes and their tests are only in the builds they serve.
-not_kernel += $(if $(filter none,$(SAN)),core/sanitizer.c) \
+# Debug builds find what a slab's own records show, and report it like the sanitizers.
+not_kernel += $(if $(filter release,$(BUILD)),mm/slab_debug.c mm/alloc_record.c mm/test/test_slab_debug.c)
+not_kernel += $(if $(filter release,$(BUILD)),$(if $(filter none,$(SAN)),core/sanitizer.c)) \
 	      $(if $(filter ubsan,$(SAN)),,core/ubsan.c core/test/ubsan.c) \
 	      $(if $(filter kasan,$(SAN)),,$(wildcard mm/kasan*.c) mm/test/test_kasan.c)
 
@@ -22,10 +24,15 @@ ktest_twice := $(if $(kernel_srcs),$(shell grep -l CONFIG_KTEST $(kernel_srcs) 2
 zlib_srcs := infback.c inftrees.c inffast.c zutil.c
 zlib_objs := $(zlib_srcs:%.c=$(out)/obj/zlib/%.o)
 
+# The framebuffer console's font, as data with console_font_start and console_font_end around it; and a second one for the
+# lines and blocks that the first, which has more letters, shows by others (dev/video/font.c).
+fonts    := $(deps)/console-setup-linux/usr/share/consolefonts
+font_obj := $(out)/gen/console-font.o
+
 to_obj      = $(patsubst %,$(out)/$(2)/%.o,$(basename $(1)))
-kernel_objs := $(call to_obj,$(kernel_srcs),obj) $(zlib_objs)
+kernel_objs := $(call to_obj,$(kernel_srcs),obj) $(zlib_objs) $(font_obj) $(keymap_obj)
 ktest_objs  := $(call to_obj,$(filter-out $(ktest_twice),$(kernel_srcs)),obj) \
-	       $(call to_obj,$(ktest_twice) $(ktest_only),ktest) $(zlib_objs)
+	       $(call to_obj,$(ktest_twice) $(ktest_only),ktest) $(zlib_objs) $(font_obj) $(keymap_obj)
 
 offsets_h := $(if $(wildcard arch/$(ARCH)/offsets.c),$(out)/gen/arch/offsets.h)
 
@@ -47,6 +54,15 @@ $(out)/obj/%.o: %.S $(common_prereqs) $(offsets_h)
 $(out)/obj/zlib/%.o: $(common_prereqs)
 	@mkdir -p $(@D); $(call say,CC,zlib/$*.c)
 	$(Q)$(CC) $(kernel_cpp) $(filter-out -W%,$(kernel_cflags)) $(if $(filter kasan,$(SAN)),$(san_flags)) -w -DHAVE_HIDDEN -c $(deps)/zlib/$*.c -o $@
+
+$(font_obj): $(call dep,console-setup-linux) mk/kernel.mk $(common_prereqs)
+	@mkdir -p $(@D); $(call say,FONT,$@)
+	$(Q)gzip -dc $(fonts)/Uni2-Terminus16.psf.gz >$(@D)/console_font
+	$(Q)gzip -dc $(fonts)/FullGreek-Terminus16.psf.gz >$(@D)/console_lines
+	$(Q)cd $(@D) && $(LD) -r -b binary -z noexecstack -o console-font.o.tmp console_font console_lines
+	$(Q)$(OBJCOPY) --rename-section .data=.rodata.console_font,alloc,load,readonly,data,contents \
+		$(foreach n,console_font console_lines,$(foreach e,start end,--redefine-sym _binary_$(n)_$(e)=$(n)_$(e)) \
+		--strip-symbol _binary_$(n)_size) $@.tmp $@
 
 # Frame offsets are generated from C: offsets.c is compiled to assembly, in which each `->NAME value` becomes a #define.
 # (clang's own assembler would read these lines, hence -fno-integrated-as.)
@@ -90,4 +106,4 @@ obj_wanted := $(if $(filter .,$(DIRS)),%,$(foreach d,$(DIRS),$(out)/obj/$(d:/=)/
 .PHONY: obj
 obj: $(filter $(obj_wanted),$(kernel_objs) $(filter $(out)/ktest/%,$(ktest_objs))) ## compile without linking; DIRS="lib sync" picks floors
 
--include $(patsubst %.o,%.d,$(filter-out $(zlib_objs),$(kernel_objs) $(filter $(out)/ktest/%,$(ktest_objs)))) $(out)/gen/arch/offsets.h.d
+-include $(patsubst %.o,%.d,$(filter-out $(zlib_objs) $(font_obj) $(keymap_obj),$(kernel_objs) $(filter $(out)/ktest/%,$(ktest_objs)))) $(out)/gen/arch/offsets.h.d

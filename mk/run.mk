@@ -35,6 +35,11 @@ $(out)/ashlar.iso: $(out)/ashlar $(out)/initramfs.cpio tools/grub.cfg mk/run.mk 
 	$(Q)grub-mkrescue -o $@.tmp $(iso_dir) >$(iso_dir).log 2>&1 || { cat $(iso_dir).log; exit 1; }
 	$(Q)mv $@.tmp $@
 
+.PHONY: screenshots
+screenshots: $(out)/ashlar $(out)/initramfs.cpio | build/need-run ## take the pictures of docs/images from a running system
+	$(Q)$(MAKE) --no-print-directory BUILD=debug ktest
+	$(Q)tools/screenshots
+
 .PHONY: iso
 iso: $(out)/ashlar.iso ## a CD image that boots by BIOS and UEFI
 	@echo '$(out)/ashlar.iso'

@@ -23,7 +23,8 @@ endef
 $(foreach kind,$(user_kinds),$(eval $(call user_rule,$(kind))))
 
 user_programs := $(user_tests:%=$(out)/user/test/%)
-user_all      := $(foreach kind,$(user_kinds),$(user_tests:%=$(out)/user/$(kind)/%))
+# Everything as the guest and the oracle run it; `threads` also in the other ways.
+user_all      := $(foreach kind,test glibc,$(user_tests:%=$(out)/user/$(kind)/%)) $(user_kinds:%=$(out)/user/%/threads)
 
 # Benchmarks: static, each also as the only program (PID 1) of an initramfs of its own.
 bench_programs := $(patsubst user/bench/%.c,$(out)/user/bench/%,$(wildcard user/bench/*.c))
@@ -89,7 +90,7 @@ $(out)/initramfs-test.cpio: $(initramfs_prereqs) $(user_programs)
 initramfs-test: $(out)/initramfs-test.cpio
 initramfs: $(out)/initramfs.cpio $(out)/initramfs.cpio.gz ## build the initramfs, plain and gzip
 
-# Linux's own test of its smallest libc, from its source package (130 MB, so only where it is asked for).
+# Linux's own test of its smallest libc, from its source package (130 MB: tools/test needs it, nothing else does).
 linux_source := $(deps)/linux-source-6.1/usr/src/linux-source-6.1
 $(linux_source)/.nolibc: $(call dep,linux-source-6.1)
 	@$(call say,UNPACK,$(linux_source) (nolibc))
@@ -104,3 +105,7 @@ $(out)/user/nolibc-test.cpio: $(out)/user/nolibc-test tools/mkinitramfs tools/cp
 	$(Q)tools/mkinitramfs --output $@ --init $<
 .PHONY: nolibc-test
 nolibc-test: $(out)/user/nolibc-test.cpio
+# What Linux's kernel prints for it, for tests/user/nolibc.py to compare with.
+.PHONY: nolibc-expected
+nolibc-expected: $(out)/user/nolibc-test.cpio $(call dep,linux-image-cloud-amd64) $(call dep,busybox-static) | build/need-run ## run Linux's nolibc-test on Linux, record what it prints
+	$(Q)PYTHONPATH=tools python3 tests/user/nolibc.py

@@ -3,8 +3,8 @@
  *
  * The page allocator's own frame table, and the tables of the direct map that must reach it, need memory before there
  * is a page
- * allocator.  A bump allocator is the right one here: nothing is ever given back, there are a handful of requests, and
- * its whole state is a cursor.
+ * allocator.  A bump allocator (lib/alloc/bump.c) is the right one here: nothing is ever given back, there are a
+ * handful of requests, and its whole state is a cursor.
  *
  * One usable range of the memory map is the region being served.  The cursor runs from its end DOWN, for two reasons:
  * firmware leaves ragged ends at the top of memory, which are of little use for large blocks anyway, and low memory
@@ -22,6 +22,7 @@
 #include "mm/boot_alloc.h"
 
 #include "core/panic.h"
+#include "lib/alloc/bump.h"
 #include "lib/string.h"
 #include "mm/page.h"
 
@@ -54,11 +55,7 @@ static void region_close(void)
  * everywhere. */
 static uint64_t place_in(uint64_t base, uint64_t end, uint64_t len, uint64_t align)
 {
-	base = MAX(base, (uint64_t)PAGE_SIZE);
-	if (end <= base || end - base < len)
-		return 0;
-	uint64_t at = ALIGN_DOWN(end - len, align);
-	return at >= base ? at : 0;
+	return bump_place(MAX(base, (uint64_t)PAGE_SIZE), end, len, align);
 }
 
 static bool region_open(uint64_t len, uint64_t align)

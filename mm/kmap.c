@@ -5,20 +5,24 @@
  * contiguous in the address space only.  Physical memory and address space are allocated apart: here ranges of
  * addresses, from the buddy allocator single pages, so a table of a megabyte needs no megabyte in one piece.
  *
- * Free ranges are a red-black tree by address in which each node knows the longest range below it: first fit by address
- * in O(log n), and a range that comes back merges with both neighbours.  Ranges in use are a second tree by address, so
- * that freeing needs no length.  Each range is followed by one unmapped page, which makes running off the end of a
- * table a fault.
+ * Free ranges are an address-ordered list with first fit (lib/alloc/free_list.c), their records kept apart from them,
+ * since there is no memory at an address that is free.  The list has one hole more than there are gaps between ranges
+ * in use: a few dozen on a machine with many devices and mounts, and walking one costs a handful of instructions, while
+ * any range costs at least a mapped and zeroed page.  Ranges in use are a tree by address, so that freeing needs no
+ * length; there may be many without a hole between them.  Each range is followed by one unmapped page, which makes
+ * running off the end of a table a fault.
  *
- * Locking: range_lock (LOCK_KMAP) for both trees; never held while page tables change or memory is allocated.
+ * Locking: range_lock (LOCK_KMAP) for list and tree; never held while page tables change or memory is allocated.
  * Failure: NULL; nothing is left behind.
  * Rejected: a bitmap of pages (the area has 128 million); handing addresses out once and never again (large tables come
- * and go with mounts).
+ * and go with mounts); a tree of free
+ * ranges in which each node knows the longest below it: O(log n), but far more code, for a list this short.
  */
 #include "mm/kmap.h"
 
 #include <arch/mmu.h>
 #include "core/panic.h"
+#include "lib/alloc/free_list.h"
 #include "lib/rbtree.h"
 #include "lib/string.h"
 #include "mm/page.h"
@@ -27,60 +31,44 @@
 #include "mm/slab.h"
 #include "sync/spinlock.h"
 
+/* In use: node and base, len. Free: the first two words are the hole's record. */
 struct krange {
-	struct rb_node node; /* in `free_ranges` or `used_ranges` */
+	union {
+		struct rb_node node; /* in used_ranges */
+		struct hole_elsewhere hole;
+	};
 	uint64_t base, len;
-	uint64_t longest; /* free: the largest len in the subtree */
 };
 
 static struct spinlock range_lock = SPINLOCK_INIT(LOCK_KMAP, "kernel ranges");
-static struct rb_root free_ranges, used_ranges;
-static struct krange whole_area; /* the first node, so that the trees can start without an allocator */
+static struct free_list free_ranges;
+static struct rb_root used_ranges;
+static struct krange whole_area; /* the first hole, so that the list can start without an allocator */
 
 static struct krange *range_entry(struct rb_node *n)
 {
 	return RB_ENTRY(n, struct krange, node);
 }
 
-static void recompute(struct rb_node *n)
+static void used_insert(struct krange *r)
 {
-	struct krange *r = range_entry(n);
-	r->longest = r->len;
-	if (n->left)
-		r->longest = MAX(r->longest, range_entry(n->left)->longest);
-	if (n->right)
-		r->longest = MAX(r->longest, range_entry(n->right)->longest);
-}
-
-static void tree_place(struct rb_root *root, struct krange *r)
-{
-	struct rb_node **link = &root->node, *parent = NULL;
+	struct rb_node **link = &used_ranges.node, *parent = NULL;
 	while (*link) {
 		parent = *link;
 		link = r->base < range_entry(parent)->base ? &parent->left : &parent->right;
 	}
 	rb_link(&r->node, parent, link);
+	rb_insert_fix(&used_ranges, &r->node);
 }
 
-static void free_insert(struct krange *r)
+/* Records of holes that are no more. */
+static void records_free(struct hole *h)
 {
-	tree_place(&free_ranges, r);
-	rb_insert_augmented(&free_ranges, &r->node, recompute);
-}
-
-/* The lowest free range with at least len bytes. */
-static struct krange *first_fit(uint64_t len)
-{
-	struct rb_node *n = free_ranges.node;
-	if (!n || range_entry(n)->longest < len)
-		return NULL;
-	for (;;) {
-		if (n->left && range_entry(n->left)->longest >= len)
-			n = n->left;
-		else if (range_entry(n)->len >= len)
-			return range_entry(n);
-		else
-			n = n->right;
+	while (h) {
+		struct krange *r = container_of(h, struct krange, hole.hole);
+		h = h->next;
+		if (r != &whole_area)
+			kfree(r);
 	}
 }
 
@@ -90,57 +78,32 @@ static struct krange *range_alloc(uint64_t len)
 	struct krange *r = kmalloc(sizeof *r);
 	if (!r)
 		return NULL;
-	struct krange *emptied = NULL;
+	struct hole *emptied = NULL; /* no spare is needed: all is pages, so nothing is left in front of a range */
 	irqflags_t f = spin_lock(&range_lock);
-	struct krange *from = first_fit(len);
-	if (from) {
-		r->base = from->base;
+	bool found = free_list_take(&free_ranges, len, PAGE_SIZE, &emptied, &r->base);
+	if (found) {
 		r->len = len;
-		from->base += len;
-		from->len -= len;
-		if (from->len) {
-			rb_augment_propagate(&from->node, recompute);
-		} else {
-			rb_erase_augmented(&free_ranges, &from->node, recompute);
-			emptied = from;
-		}
-		tree_place(&used_ranges, r);
-		rb_insert_fix(&used_ranges, &r->node);
+		used_insert(r);
 	}
 	spin_unlock(&range_lock, f);
-	if (emptied != &whole_area)
-		kfree(emptied);
-	if (!from) {
+	records_free(emptied);
+	if (!found) {
 		kfree(r);
 		return NULL;
 	}
 	return r;
 }
 
-/* Takes r, which is used, back; merges it with free neighbours. */
+/* Takes r, which is used, back; joins it with the holes it touches. */
 static void range_free(struct krange *r)
 {
-	struct krange *gone[2] = {NULL, NULL};
+	struct hole *left_over = NULL;
 	irqflags_t f = spin_lock(&range_lock);
 	rb_erase(&used_ranges, &r->node);
-	free_insert(r);
-	struct rb_node *next = rb_next(&r->node), *prev = rb_prev(&r->node);
-	if (next && r->base + r->len == range_entry(next)->base) {
-		gone[0] = range_entry(next);
-		rb_erase_augmented(&free_ranges, next, recompute);
-		r->len += gone[0]->len;
-		rb_augment_propagate(&r->node, recompute);
-	}
-	if (prev && range_entry(prev)->base + range_entry(prev)->len == r->base) {
-		gone[1] = r;
-		rb_erase_augmented(&free_ranges, &r->node, recompute);
-		range_entry(prev)->len += r->len;
-		rb_augment_propagate(prev, recompute);
-	}
+	bool ok = free_list_put(&free_ranges, r->base, r->len, &r->hole.hole, &left_over);
 	spin_unlock(&range_lock, f);
-	for (unsigned i = 0; i < 2; i++)
-		if (gone[i] != &whole_area)
-			kfree(gone[i]);
+	BUG_ON(!ok);
+	records_free(left_over);
 }
 
 static struct krange *used_find(uint64_t base)
@@ -153,7 +116,7 @@ static struct krange *used_find(uint64_t base)
 	return n ? range_entry(n) : NULL;
 }
 
-void *kmap_device(paddr_t pa, size_t len_bytes)
+void *kmap_device_as(paddr_t pa, size_t len_bytes, unsigned kind)
 {
 	uint64_t offset = pa.v & PAGE_MASK, end;
 	if (!len_bytes || __builtin_add_overflow(pa.v, len_bytes, &end) || end > 1ull << 52)
@@ -162,12 +125,17 @@ void *kmap_device(paddr_t pa, size_t len_bytes)
 	struct krange *r = range_alloc(len + PAGE_SIZE);
 	if (!r)
 		return NULL;
-	if (pgtable_map_kernel(vaddr(r->base), paddr(pa.v - offset), len, MMU_READ | MMU_WRITE | MMU_DEVICE)) {
+	if (pgtable_map_kernel(vaddr(r->base), paddr(pa.v - offset), len, MMU_READ | MMU_WRITE | kind)) {
 		pgtable_unmap_kernel(vaddr(r->base), len);
 		range_free(r);
 		return NULL;
 	}
 	return (void *)(r->base + offset);
+}
+
+void *kmap_device(paddr_t pa, size_t len_bytes)
+{
+	return kmap_device_as(pa, len_bytes, MMU_DEVICE);
 }
 
 static void pages_free(uint64_t base, uint64_t len)
@@ -229,9 +197,10 @@ void kmap_free(void *p)
 
 void kmap_init(void)
 {
-	whole_area.base = KRANGE_BASE;
-	whole_area.len = KRANGE_END - KRANGE_BASE;
-	free_insert(&whole_area);
+	struct hole *none;
+	free_list_init(&free_ranges, true);
+	bool ok = free_list_put(&free_ranges, KRANGE_BASE, KRANGE_END - KRANGE_BASE, &whole_area.hole.hole, &none);
+	BUG_ON(!ok);
 }
 
 void *(*arch_map_device)(paddr_t pa, size_t len_bytes) = kmap_device;

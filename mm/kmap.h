@@ -28,6 +28,8 @@ bool kstack_is_guard(vaddr_t va);
 
 /* Device registers, uncached. NULL when out of room. Never unmapped. */
 void *kmap_device(paddr_t pa, size_t len_bytes) must_check;
+/* The same for device memory of another kind: MMU_WRITE_COMBINE. */
+void *kmap_device_as(paddr_t pa, size_t len_bytes, unsigned kind) must_check;
 
 /* Virtually contiguous, physically scattered zeroed memory for large tables. Thread context. */
 void *kmap_alloc(size_t len_bytes) must_check;

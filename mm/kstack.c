@@ -15,6 +15,7 @@
 #include <arch/cpu.h>
 #include <arch/mmu.h>
 #include "lib/bitmap.h"
+#include "mm/kasan.h"
 #include "mm/page.h"
 #include "mm/page_internal.h"
 #include "mm/pgtable.h"
@@ -94,6 +95,11 @@ static noinline void *stack_create(void)
 			return NULL;
 		}
 	}
+	if (CONFIG_KASAN && kasan_stack_create((void *)va.v)) {
+		pages_unmap(va, STACK_PAGES);
+		slot_release(slot);
+		return NULL;
+	}
 	return (void *)va.v;
 }
 
@@ -127,6 +133,8 @@ void *kstack_alloc(void)
 
 void kstack_free(void *stack)
 {
+	if (CONFIG_KASAN)
+		kasan_stack_reset(stack); /* the thread's last frames never returned */
 	irqflags_t f = irq_save();
 	struct stack_cache *c = &stack_caches[this_cpu()->id];
 	if (likely(c->count < CACHED_STACKS)) {

@@ -12,13 +12,16 @@
  */
 #include <arch/mmu.h>
 #include "core/boot_info.h"
+#include "core/options.h"
 #include "core/panic.h"
 #include "lib/memmap.h"
 #include "mm/boot_alloc.h"
+#include "mm/kasan.h"
 #include "mm/page.h"
 #include "mm/page_internal.h"
 #include "mm/pgtable.h"
 #include "mm/slab.h"
+#include "mm/slab_debug.h"
 #include "mm/zone.h"
 
 #define EARLY_MAPPED GIB /* by the boot code, from address 0 */
@@ -137,9 +140,13 @@ static void buddy_seed(const struct memmap *map)
 		if (map->ranges[i].type == MEMMAP_KERNEL) /* may be released: each of its frames */
 			zone_seal(&page_zone, map->ranges[i].base >> PAGE_SHIFT,
 				  ALIGN_UP(map->ranges[i].end, PAGE_SIZE) >> PAGE_SHIFT);
-	for (size_t i = 0; i < map->count; i++)
-		if (map->ranges[i].type == MEMMAP_USABLE && range_frames(&map->ranges[i], &first, &end))
-			zone_seed(&page_zone, first, end);
+	for (size_t i = 0; i < map->count; i++) {
+		if (map->ranges[i].type != MEMMAP_USABLE || !range_frames(&map->ranges[i], &first, &end))
+			continue;
+		if (CONFIG_KASAN)
+			kasan_frames_free(first, end);
+		zone_seed(&page_zone, first, end);
+	}
 	zone_set_watermarks(&page_zone);
 	page_cache_set_size(page_zone.managed_pages);
 }
@@ -153,13 +160,19 @@ void mm_init(struct boot_info *info)
 	pgtable_share_kernel_range(vaddr(KMAP_BASE), KMAP_SIZE);
 	direct_map_extend(map);
 	boot_alloc_set_limit(DIRECT_MAP_SIZE);
+	if (CONFIG_KASAN)
+		kasan_init(map);
 	frame_table_create(map);
+	if (CONFIG_KASAN)
+		kasan_init_frames();
 	boot_alloc_finish();
 	buddy_seed(map);
 	pgtable_from_boot = false;
 	slab_init();
 	kmalloc_init();
 	kmap_init();
+	if (CONFIG_DEBUG && options.alloc_record)
+		alloc_record_start();
 }
 
 void mm_caches_drain(void)

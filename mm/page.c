@@ -25,6 +25,7 @@
 #include <arch/cpu.h>
 #include "core/panic.h"
 #include "lib/string.h"
+#include "mm/kasan.h"
 #include "mm/page_internal.h"
 #include "mm/zone.h"
 
@@ -121,6 +122,8 @@ static always_inline struct page *fresh(struct page *p, unsigned order, unsigned
 	p->owner = NULL;
 	p->index = 0;
 	p->private = 0;
+	if (CONFIG_KASAN)
+		kasan_page_alloc(p, order);
 	return flags & ALLOC_ZERO ? zeroed(p) : p;
 }
 
@@ -197,6 +200,8 @@ static always_inline void page_free(struct page *p)
 		put_wrong(p);
 		return;
 	}
+	if (CONFIG_KASAN)
+		kasan_page_free(p);
 	if (unlikely(p->order)) {
 		large_free(p);
 		return;
@@ -242,7 +247,7 @@ void page_cache_drain(void)
 
 uint64_t page_free_count(void)
 {
-	uint64_t n = READ_ONCE(page_zone.free_pages);
+	uint64_t n = READ_ONCE(page_zone.buddy.free_units);
 	for (uint32_t i = 0; i < CPUS_MAX && (i == 0 || i < cpus_online); i++)
 		n += READ_ONCE(page_caches[i].count);
 	return n;
@@ -253,7 +258,7 @@ void page_stats_get(struct page_stats *out)
 	*out = (struct page_stats){.total = page_ram_count, .free = page_free_count()};
 	out->reserved = page_ram_count - READ_ONCE(page_zone.managed_pages);
 	for (unsigned k = 0; k < PAGE_ORDERS; k++)
-		out->free_blocks[k] = READ_ONCE(page_zone.free_blocks[k]);
+		out->free_blocks[k] = READ_ONCE(page_zone.buddy.free_blocks[k]);
 	for (unsigned i = 0; i < CPUS_MAX; i++) {
 		out->allocs += READ_ONCE(page_caches[i].allocs);
 		out->frees += READ_ONCE(page_caches[i].frees);
@@ -270,6 +275,9 @@ void page_release_range(paddr_t base, uint64_t len_bytes)
 	last = MIN(last, page_first_frame + page_frame_count);
 	for (uint64_t i = first; i < last; i++)
 		BUG_ON(page_table[i - page_first_frame].state != PAGE_RESERVED);
-	if (first < last)
-		zone_seed(&page_zone, first, last);
+	if (first >= last)
+		return;
+	if (CONFIG_KASAN)
+		kasan_frames_free(first, last);
+	zone_seed(&page_zone, first, last);
 }

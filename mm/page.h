@@ -5,6 +5,7 @@
 #pragma once
 
 #include <arch/layout.h>
+#include "lib/alloc/blocks.h"
 #include "lib/list.h"
 #include "lib/types.h"
 #include "sync/refcount.h"
@@ -25,9 +26,9 @@ enum page_state {
 /*
  * One per frame, 48 bytes.  link and owner belong to whoever holds the page:
  *   buddy       link on a free list
- *   slab        owner = struct slab_cache, link on its lists, private = free objects
+ *   slab        owner = struct slab_cache, link on its lists, blocks = its objects
  *   vm object   owner = the object, index = page number in it
- *   page table  private = entries in use
+ *   page table  as pgtable.c says
  */
 struct page {
 	struct list_node link;
@@ -36,8 +37,13 @@ struct page {
 	uint8_t order;	      /* of the block this page heads */
 	uint16_t flags;	      /* enum page_flag; owner's rules */
 	void *owner;
-	uint64_t index;
-	uint64_t private;
+	union {
+		struct {
+			uint64_t index;
+			uint64_t private;
+		};
+		struct block_pool blocks;
+	};
 };
 
 enum page_flag {
@@ -93,7 +99,7 @@ bool paddr_is_ram(paddr_t pa);
 
 /*
  * 2^order contiguous pages with one reference, or NULL. Contents undefined unless ALLOC_ZERO.
- * Any context; never sleeps, never reclaims by itself (vm/reclaim.h does). Only the head's refs count for the block.
+ * Any context; never sleeps, never reclaims. Only the head's refs count for the block.
  */
 struct page *page_alloc(unsigned order, unsigned flags) must_check;
 

@@ -35,3 +35,36 @@ int pgtable_map_kernel(vaddr_t va, paddr_t pa, uint64_t len_bytes, unsigned prot
 void pgtable_unmap_kernel(vaddr_t va, uint64_t len_bytes);
 /* Translates through any root; false when not mapped. */
 bool pgtable_translate(paddr_t root, vaddr_t va, paddr_t *pa, unsigned *prot);
+
+/* ---- looking at them (pgtable_dump.c); nothing here changes or allocates anything ---- */
+
+/* Neighbouring pages of one size with the same rights. */
+struct pgtable_range {
+	uint64_t start, last; /* the last byte: the kernel half ends where 64 bits do */
+	paddr_t pa;	      /* of start */
+	unsigned prot;	      /* enum mmu_prot */
+	unsigned level;	      /* of the leaves */
+	bool contiguous;      /* physically */
+};
+
+/*
+ * Up to max ranges from *at to `last`, inclusive; *at becomes where to go on, *done says that there is nothing left.
+ * Tables below root must not be freed meanwhile: a program's caller holds its LOCK_PAGETABLE lock, the kernel half needs
+ * none (its tables are never freed). Any context.
+ */
+unsigned pgtable_ranges(paddr_t root, uint64_t *at, uint64_t last, struct pgtable_range *out, unsigned max, bool *done);
+/* The entries on the way to va, from the root down, as far as there are any; how many. As above. */
+unsigned pgtable_walk(paddr_t root, vaddr_t va, pte_t entries[PT_LEVELS]);
+/* How many pages of the kernel half can be written and executed: 0, or something is wrong. */
+uint64_t pgtable_check_wx(void);
+/* What a kernel address is for ("direct map"), and the bounds of that; NULL: nothing is ever mapped there. */
+const char *pgtable_region(uint64_t va, uint64_t *start, uint64_t *last);
+/* "rw-" and the like, user and device bits behind it. */
+const char *pgtable_prot_text(unsigned prot, char buf[8]);
+struct monitor_out;
+struct spinlock;
+/* For the command `pagetables`: all of the kernel half; a program's half; the way to one address. lock: of the
+ * program's tables, NULL: not needed or not to be had. */
+void pgtable_print_kernel(struct monitor_out *out);
+void pgtable_print_user(struct monitor_out *out, paddr_t root, struct spinlock *lock);
+void pgtable_print_walk(struct monitor_out *out, paddr_t root, vaddr_t va);

@@ -5,10 +5,10 @@
  *
  *   per-CPU chain   free objects linked through their first word, LIFO; touched by its CPU only, interrupts off: a
  *                   dozen instructions, no lock, no atomic operation, no look at the slab
- *   slabs           2^order pages cut into objects.  The head's struct page keeps the state: private = chain of free
- *                   objects, index = objects out (low half) and objects ever cut off (high half).  Objects are cut one
- *                   by one as they are needed, so a new slab costs nothing in advance.  Those with something free are
- *                   on cache->partial, under cache->lock
+ *   slabs           2^order pages cut into objects.  The head's struct page has the pool (lib/alloc/blocks.h): the
+ *                   chain of free objects, how many are out and how many were ever cut off.  Objects are cut one by one
+ *                   as they are needed, so a new slab costs nothing in advance.  Those with something free are on
+ *                   cache->partial, under cache->lock
  *   pages           the buddy allocator; a slab that falls empty goes back, but for one kept per cache
  *
  * The chain moves BATCH objects at a time, so the lock is taken once for many.  Objects on a chain count as out for
@@ -18,9 +18,7 @@
  * Caches are numbered, and each CPU has one array of chains indexed by that number: dense, and no CPU's chain shares a
  * line with another's.
  *
- * Debug builds fill free objects with a pattern and check it at the next allocation (write after free) and at free
- * (freed twice), fill allocated ones with another, and put a
- * guard word behind the objects of named caches (kmalloc's own must keep the alignment their sizes promise).
+ * Debug builds poison what is free, put a red zone behind what is not, and note who owns each object: slab_debug.c.
  *
  * Locking: cache->lock (LOCK_SLAB), under it LOCK_ZONE.  The list of caches has slab_list_lock.
  * Failure: NULL when the page allocator has nothing; what is asked with ALLOC_RESERVE may dip into its reserve.
@@ -35,17 +33,17 @@
 
 #include <arch/cpu.h>
 #include "core/panic.h"
+#include "lib/alloc/blocks.h"
+#include "lib/alloc/size_class.h"
 #include "lib/list.h"
 #include "lib/string.h"
+#include "mm/kasan.h"
 #include "mm/page_internal.h"
+#include "mm/slab_debug.h"
 #include "mm/slab_internal.h"
 #include "sync/spinlock.h"
 
 #define SLABS_MAX 128
-#define SLAB_ORDER_MAX 3
-#define POISON 0x6b6b6b6b5ca1ab1eull
-#define FRESH 0xa5a5a5a5a5a5a5a5ull
-#define GUARD 0xbb11bb11facade11ull
 
 struct slab_chain {
 	void *top;
@@ -66,54 +64,7 @@ static always_inline struct slab_chain *my_chain(const struct slab_cache *c)
 	return &chains[this_cpu()->id][c->id];
 }
 
-static always_inline void *link_of(const void *obj)
-{
-	return *(void *const *)obj;
-}
-
-static always_inline void link_set(void *obj, void *next)
-{
-	*(void **)obj = next;
-}
-
-/* ---- debug ---- */
-
-static uint64_t *guard_of(const struct slab_cache *c, void *obj)
-{
-	return (uint64_t *)((char *)obj + c->stride - 8);
-}
-
-/* All but the first word, which is the chain's link. */
-static void debug_fill(const struct slab_cache *c, void *obj, uint64_t pattern)
-{
-	uint64_t *w = obj;
-	for (size_t i = 1; i < c->size / 8; i++)
-		w[i] = pattern;
-}
-
-static noinline void debug_on_alloc(const struct slab_cache *c, void *obj)
-{
-	const uint64_t *w = obj;
-	for (size_t i = 1; i < c->size / 8; i++)
-		if (w[i] != POISON)
-			panic("%s object %p: written after free (word %zu is %#llx)", c->name, obj, i,
-			      (unsigned long long)w[i]);
-	debug_fill(c, obj, FRESH); /* so that no free object looks like one in use, and use before initialising shows */
-	if (c->guarded)
-		*guard_of(c, obj) = GUARD;
-}
-
 /* ---- slabs; cache->lock held ---- */
-
-static uint32_t slab_out(const struct page *s)
-{
-	return (uint32_t)s->index;
-}
-
-static uint32_t slab_cut(const struct page *s)
-{
-	return (uint32_t)(s->index >> 32);
-}
 
 static struct page *slab_create(struct slab_cache *c, unsigned flags)
 {
@@ -124,7 +75,9 @@ static struct page *slab_create(struct slab_cache *c, unsigned flags)
 		s[i].state = PAGE_SLAB;
 		s[i].owner = c;
 	}
-	s->index = s->private = 0; /* nothing out, nothing cut, nothing freed */
+	if (CONFIG_KASAN)
+		kasan_slab_create(s, c->order);
+	s->blocks = (struct block_pool){0};
 	c->pages += 1u << c->order;
 	c->total += c->per_slab;
 	return s;
@@ -146,37 +99,13 @@ static struct page *slab_head(const struct slab_cache *c, const void *obj)
 	return paddr_to_page(paddr(pa));
 }
 
-static noinline void debug_on_free(const struct slab_cache *c, void *obj)
-{
-	const struct page *p = ptr_to_page(obj);
-	if (p->state != PAGE_SLAB || p->owner != c)
-		panic("%p is no object of %s", obj, c->name);
-	if (((uintptr_t)obj - (uintptr_t)page_to_ptr(slab_head(c, obj))) % c->stride)
-		panic("%p does not start an object of %s", obj, c->name);
-	const uint64_t *w = obj;
-	bool all = c->size >= 32;
-	for (size_t i = 1; i < c->size / 8 && all; i++)
-		all = w[i] == POISON;
-	if (all)
-		panic("%s object %p freed twice", c->name, obj);
-	if (c->guarded && *guard_of(c, obj) != GUARD)
-		panic("%s object %p: written past its end", c->name, obj);
-	debug_fill(c, obj, POISON);
-}
-
 /* An object of slab s, which has one. */
 static void *slab_take(struct slab_cache *c, struct page *s)
 {
-	void *obj = (void *)s->private;
-	if (obj) {
-		s->private = (uint64_t)link_of(obj);
-		s->index++;
-	} else {
-		obj = (char *)page_to_ptr(s) + (size_t)slab_cut(s) * c->stride;
-		s->index += (1ull << 32) + 1;
-		if (CONFIG_DEBUG)
-			debug_fill(c, obj, POISON);
-	}
+	bool fresh;
+	void *obj = block_pool_take(&s->blocks, page_to_ptr(s), c->stride, &fresh);
+	if (CONFIG_DEBUG && fresh)
+		slab_debug_cut(c, obj);
 	return obj;
 }
 
@@ -199,18 +128,18 @@ static noinline void *chain_refill(struct slab_cache *c, struct slab_chain *ch, 
 			list_push_front(&c->partial, &s->link);
 			c->empty++;
 		}
-		if (!slab_out(s))
+		if (!s->blocks.out)
 			c->empty--;
-		unsigned n = MIN(want, c->per_slab - slab_out(s));
+		unsigned n = MIN(want, c->per_slab - s->blocks.out);
 		want -= n;
 		ch->count += n;
-		while (n--) {
-			void *obj = slab_take(c, s);
-			link_set(obj, ch->top);
-			ch->top = obj;
-		}
-		if (slab_out(s) == c->per_slab)
+		while (n--)
+			block_push(&ch->top, slab_take(c, s));
+		if (s->blocks.out == c->per_slab) {
 			list_remove(&s->link);
+			if (CONFIG_DEBUG)
+				list_push_front(&c->full, &s->link);
+		}
 	}
 	c->out += c->batch - want;
 	spin_unlock(&c->lock, f);
@@ -224,15 +153,15 @@ static noinline void chain_relieve(struct slab_cache *c, struct slab_chain *ch, 
 	c->out -= n;
 	ch->count -= n;
 	while (n--) {
-		void *obj = ch->top;
-		ch->top = link_of(obj);
+		void *obj = block_pop(&ch->top);
 		struct page *s = slab_head(c, obj);
-		if (slab_out(s) == c->per_slab)
+		if (s->blocks.out == c->per_slab) {
+			if (CONFIG_DEBUG)
+				list_remove(&s->link);
 			list_push_back(&c->partial, &s->link);
-		link_set(obj, (void *)s->private);
-		s->private = (uint64_t)obj;
-		s->index--;
-		if (slab_out(s))
+		}
+		block_pool_put(&s->blocks, obj);
+		if (s->blocks.out)
 			continue;
 		if (c->empty) { /* one is kept */
 			list_remove(&s->link);
@@ -250,10 +179,10 @@ static noinline void *refill_alloc(struct slab_cache *c, struct slab_chain *ch, 
 {
 	void *obj = chain_refill(c, ch, flags);
 	if (obj) {
-		ch->top = link_of(obj);
+		ch->top = block_link(obj);
 		ch->count--;
-		if (CONFIG_DEBUG)
-			debug_on_alloc(c, obj);
+		if (CONFIG_KASAN)
+			kasan_slab_alloc(c, obj);
 	}
 	irq_restore(f);
 	return obj;
@@ -267,10 +196,10 @@ void *slab_alloc_uncounted(struct slab_cache *c, unsigned flags)
 	void *obj = ch->top;
 	if (unlikely(!obj))
 		return refill_alloc(c, ch, flags, f);
-	ch->top = link_of(obj);
+	ch->top = block_link(obj);
 	ch->count--;
-	if (CONFIG_DEBUG)
-		debug_on_alloc(c, obj);
+	if (CONFIG_KASAN)
+		kasan_slab_alloc(c, obj);
 	irq_restore(f);
 	return obj;
 }
@@ -280,6 +209,8 @@ void *slab_alloc(struct slab_cache *c, unsigned flags)
 	if (alloc_fail_now())
 		return NULL;
 	void *obj = slab_alloc_uncounted(c, flags);
+	if (CONFIG_DEBUG && obj)
+		slab_debug_alloc(c, obj, c->size, __builtin_return_address(0));
 	if (flags & ALLOC_ZERO && likely(obj))
 		memset(obj, 0, c->size);
 	return obj;
@@ -291,14 +222,13 @@ static noinline void free_relieve(struct slab_cache *c, struct slab_chain *ch, i
 	irq_restore(f);
 }
 
-void slab_free(struct slab_cache *c, void *obj)
+static always_inline void free_now(struct slab_cache *c, void *obj)
 {
-	if (CONFIG_DEBUG)
-		debug_on_free(c, obj);
+	if (CONFIG_DEBUG && !slab_debug_free(c, obj, __builtin_return_address(0)))
+		return;
 	irqflags_t f = irq_save();
 	struct slab_chain *ch = my_chain(c);
-	link_set(obj, ch->top);
-	ch->top = obj;
+	block_push(&ch->top, obj);
 	if (unlikely(++ch->count > ch->high)) {
 		free_relieve(c, ch, f);
 		return;
@@ -306,23 +236,35 @@ void slab_free(struct slab_cache *c, void *obj)
 	irq_restore(f);
 }
 
-static void cache_setup(struct slab_cache *c, const char *name, size_t size, size_t align, bool guarded)
+#if CONFIG_KASAN
+void slab_free_now(struct slab_cache *c, void *obj)
 {
-	*c = (struct slab_cache){.name = name, .guarded = CONFIG_DEBUG && guarded};
+	free_now(c, obj);
+}
+#endif
+
+void slab_free(struct slab_cache *c, void *obj)
+{
+	if (CONFIG_KASAN)
+		kasan_slab_free(c, obj); /* keeps it for a while, then calls slab_free_now() */
+	else
+		free_now(c, obj);
+}
+
+static void cache_setup(struct slab_cache *c, const char *name, size_t size, size_t align)
+{
+	*c = (struct slab_cache){.name = name};
 	spin_init(&c->lock, LOCK_SLAB, name);
 	list_init(&c->partial);
+	list_init(&c->full);
 	align = MAX(align, (size_t)16);
+	size_t extra = (CONFIG_DEBUG ? sizeof(struct slab_note) : 0) + (CONFIG_KASAN ? KASAN_OBJECT_EXTRA : 0);
 	c->size = (uint32_t)ALIGN_UP(MAX(size, (size_t)16), 8);
-	c->stride = (uint32_t)ALIGN_UP(c->size + (c->guarded ? 8 : 0), align);
-	/* the smallest order that wastes at most an eighth */
-	unsigned order = 0;
-	while ((size_t)PAGE_SIZE << order < c->stride)
-		order++;
-	while (order < SLAB_ORDER_MAX && ((size_t)PAGE_SIZE << order) % c->stride > ((size_t)PAGE_SIZE << order) / 8)
-		order++;
-	c->order = (uint8_t)order;
-	c->per_slab = (uint16_t)(((size_t)PAGE_SIZE << order) / c->stride);
-	c->batch = (uint16_t)MAX(MIN(4096 / c->stride, 32u), 2u);
+	c->stride = (uint32_t)ALIGN_UP(c->size + extra, align);
+	struct slab_shape shape = slab_shape_of(c->stride, PAGE_SIZE);
+	c->order = (uint8_t)shape.order;
+	c->per_slab = (uint16_t)shape.per_slab;
+	c->batch = (uint16_t)shape.batch;
 }
 
 static int cache_register(struct slab_cache *c)
@@ -344,7 +286,7 @@ static int cache_register(struct slab_cache *c)
 
 void slab_cache_init_static(struct slab_cache *c, const char *name, size_t size, size_t align)
 {
-	cache_setup(c, name, size, align, false);
+	cache_setup(c, name, size, align);
 	BUG_ON(cache_register(c));
 }
 
@@ -355,7 +297,7 @@ struct slab_cache *slab_cache_create(const char *name, size_t size_bytes, size_t
 	struct slab_cache *c = slab_alloc(&cache_of_caches, 0);
 	if (!c)
 		return NULL;
-	cache_setup(c, name, size_bytes, align_bytes, true);
+	cache_setup(c, name, size_bytes, align_bytes);
 	if (cache_register(c)) {
 		slab_free(&cache_of_caches, c);
 		return NULL;
@@ -365,6 +307,8 @@ struct slab_cache *slab_cache_create(const char *name, size_t size_bytes, size_t
 
 static void cache_drain(struct slab_cache *c)
 {
+	if (CONFIG_KASAN)
+		kasan_quarantine_drain();
 	irqflags_t f = irq_save();
 	struct slab_chain *ch = my_chain(c);
 	if (ch->count)
@@ -374,7 +318,7 @@ static void cache_drain(struct slab_cache *c)
 	f = spin_lock(&c->lock);
 	struct page *s;
 	LIST_FOR_EACH_SAFE(s, &c->partial, link)
-		if (!slab_out(s)) {
+		if (!s->blocks.out) {
 			list_remove(&s->link);
 			c->empty--;
 			slab_destroy(c, s);
@@ -389,6 +333,14 @@ void slab_caches_drain(void)
 		if (c)
 			cache_drain(c);
 	}
+}
+
+void slab_caches_each(void (*visit)(struct slab_cache *c, void *arg), void *arg)
+{
+	SPIN_GUARD(&slab_list_lock);
+	for (unsigned i = 0; i < cache_count; i++)
+		if (caches[i])
+			visit(caches[i], arg);
 }
 
 void slab_cache_destroy(struct slab_cache *c)
@@ -420,6 +372,8 @@ int slab_cpu_prepare(uint32_t cpu)
 
 bool slab_stats_get(unsigned i, struct slab_stats *out)
 {
+	if (CONFIG_KASAN)
+		kasan_quarantine_drain(); /* what waits there is not in use */
 	SPIN_GUARD(&slab_list_lock);
 	for (unsigned id = 0; id < cache_count; id++) {
 		const struct slab_cache *c = caches[id];

@@ -88,6 +88,8 @@ static void advance(struct uio *u, size_t n)
 int uio_put(struct uio *u, const void *src, size_t len)
 {
 	ASSERT(len <= u->left);
+	if (CONFIG_KASAN)
+		kasan_check((uint64_t)src, len, false);
 	for (const char *from = src; len;) {
 		uint64_t at;
 		size_t n = piece(u, len, &at), missing = 0;
@@ -107,6 +109,8 @@ int uio_put(struct uio *u, const void *src, size_t len)
 int uio_get(struct uio *u, void *dst, size_t len)
 {
 	ASSERT(len <= u->left);
+	if (CONFIG_KASAN)
+		kasan_check((uint64_t)dst, len, true);
 	for (char *to = dst; len;) {
 		uint64_t at;
 		size_t n = piece(u, len, &at), missing = 0;

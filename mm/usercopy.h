@@ -9,6 +9,7 @@
 #include <arch/layout.h>
 #include <arch/usercopy.h>
 #include "lib/types.h"
+#include "mm/kasan.h"
 
 static always_inline bool user_range_ok(uptr_t p, size_t len)
 {
@@ -19,11 +20,15 @@ static always_inline bool user_range_ok(uptr_t p, size_t len)
 
 static inline must_check int copy_from_user(void *dst, uptr_t src, size_t len)
 {
+	if (CONFIG_KASAN)
+		kasan_check((uint64_t)dst, len, true);
 	return user_range_ok(src, len) && arch_copy_from_user(dst, src.v, len) == 0 ? 0 : -EFAULT;
 }
 
 static inline must_check int copy_to_user(uptr_t dst, const void *src, size_t len)
 {
+	if (CONFIG_KASAN)
+		kasan_check((uint64_t)src, len, false);
 	return user_range_ok(dst, len) && arch_copy_to_user(dst.v, src, len) == 0 ? 0 : -EFAULT;
 }
 

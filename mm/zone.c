@@ -1,11 +1,9 @@
 /*
  * Buddy allocator: theory.
  *
- * A block of order k is 2^k frames, aligned to 2^k.  Its buddy is the other half of the aligned block of order k+1: the
- * frame number with bit k
- * flipped.  Allocation takes a block of the smallest order that has one and halves it until it fits; freeing merges
- * with the buddy as long as that is free too and of the same order.  Both are O(orders), and the smallest sufficient
- * block is found by one bit scan (nonempty).
+ * The design is that of lib/alloc/buddy.c, where it is explained: blocks of 2^k frames, aligned to their size, halved
+ * until they fit and joined with their buddies when they come back, both in O(orders).  Here the records are the frame
+ * table's.
  *
  * Invariants
  *  1. Every managed frame belongs to exactly one block, and the block's first frame (its head) has a valid struct page:
@@ -42,8 +40,7 @@ void zone_init(struct zone *z, struct page *table, uint64_t first_frame, uint64_
 {
 	*z = (struct zone){.table = table, .first_frame = first_frame, .frame_count = frame_count};
 	spin_init(&z->lock, LOCK_ZONE, "zone");
-	for (unsigned k = 0; k < PAGE_ORDERS; k++)
-		list_init(&z->free[k]);
+	buddy_init(&z->buddy);
 }
 
 static struct page *entry(struct zone *z, uint64_t frame)
@@ -56,61 +53,51 @@ static uint64_t frame_of(const struct zone *z, const struct page *p)
 	return (uint64_t)(p - z->table) + z->first_frame;
 }
 
-/* On the list of its order. Does not count free_pages. */
-static void block_add(struct zone *z, struct page *p, unsigned order)
+/* The frame table as the buddies' records: all inlined. */
+
+static always_inline struct list_node *record_free_node(void *owner, uint64_t frame, unsigned order)
 {
-	p->state = PAGE_FREE;
-	p->order = (uint8_t)order;
-	list_push_front(&z->free[order], &p->link);
-	z->nonempty |= 1u << order;
-	z->free_blocks[order]++;
+	struct zone *z = owner;
+	if (frame - z->first_frame >= z->frame_count)
+		return NULL;
+	struct page *p = entry(z, frame);
+	return p->state == PAGE_FREE && p->order == order ? &p->link : NULL;
 }
 
-static void block_remove(struct zone *z, struct page *p, unsigned order)
+static always_inline struct list_node *record_ahead(void *owner maybe_unused, struct list_node *node, uint64_t frames)
 {
-	list_remove(&p->link);
-	z->free_blocks[order]--;
-	if (list_empty(&z->free[order]))
-		z->nonempty &= ~(1u << order);
+	return &(LIST_ENTRY(node, struct page, link) + frames)->link;
 }
+
+static always_inline void record_set_free(void *owner maybe_unused, struct list_node *node, unsigned order)
+{
+	struct page *p = LIST_ENTRY(node, struct page, link);
+	p->state = PAGE_FREE;
+	p->order = (uint8_t)order;
+}
+
+static always_inline void record_set_part(void *owner maybe_unused, struct list_node *node)
+{
+	LIST_ENTRY(node, struct page, link)->state = PAGE_RESERVED;
+}
+
+static const struct buddy_records records = {PAGE_ORDERS, record_free_node, record_ahead, record_set_free,
+					     record_set_part};
 
 /* Joins the block with its buddies as far as they are free and puts the result on its list. */
 static void merge_locked(struct zone *z, struct page *p, unsigned order)
 {
-	uint64_t frame = frame_of(z, p);
-	z->free_pages += 1ull << order;
-	while (order < PAGE_ORDERS - 1) {
-		uint64_t buddy_frame = frame ^ (1ull << order);
-		if (buddy_frame - z->first_frame >= z->frame_count)
-			break;
-		struct page *buddy = entry(z, buddy_frame);
-		if (buddy->state != PAGE_FREE || buddy->order != order)
-			break;
-		block_remove(z, buddy, order);
-		/* whichever half stops being a head must not look like one */
-		p->state = buddy->state = PAGE_RESERVED;
-		frame &= ~(1ull << order);
-		p = entry(z, frame);
-		order++;
-	}
-	block_add(z, p, order);
+	buddy_give(&z->buddy, &records, z, &p->link, frame_of(z, p), order);
 }
 
 /* Takes a block of at least `order` off its list and cuts it down; NULL if there is none. */
 static struct page *take_locked(struct zone *z, unsigned order)
 {
-	uint32_t fits = z->nonempty & (~0u << order);
-	if (!fits)
+	struct list_node *node = buddy_take(&z->buddy, &records, z, order);
+	if (!node)
 		return NULL;
-	unsigned k = (unsigned)__builtin_ctz(fits);
-	struct page *p = LIST_ENTRY(z->free[k].head.next, struct page, link);
-	block_remove(z, p, k);
-	while (k > order) {
-		k--;
-		block_add(z, p + (1ull << k), k);
-	}
+	struct page *p = LIST_ENTRY(node, struct page, link);
 	p->order = (uint8_t)order;
-	z->free_pages -= 1ull << order;
 	return p;
 }
 
@@ -122,7 +109,7 @@ static uint64_t allowance(const struct zone *z, unsigned flags)
 		keep = 0;
 	else if (flags & ALLOC_USER)
 		keep = z->user_pages;
-	return z->free_pages > keep ? z->free_pages - keep : 0;
+	return z->buddy.free_units > keep ? z->buddy.free_units - keep : 0;
 }
 
 struct page *zone_alloc(struct zone *z, unsigned order, unsigned flags)
@@ -142,8 +129,8 @@ unsigned zone_take_pages(struct zone *z, unsigned want, unsigned flags, struct p
 	unsigned got = 0;
 	irqflags_t f = spin_lock(&z->lock);
 	uint64_t left = MIN(allowance(z, flags), (uint64_t)want);
-	while (left && z->nonempty) {
-		unsigned order = (unsigned)__builtin_ctz(z->nonempty);
+	while (left && z->buddy.nonempty) {
+		unsigned order = (unsigned)__builtin_ctz(z->buddy.nonempty);
 		while ((1ull << order) > left)
 			order--;
 		struct page *p = take_locked(z, order);
@@ -192,21 +179,11 @@ void zone_seal(struct zone *z, uint64_t first, uint64_t end)
 	_Static_assert(PAGE_RESERVED == 0, "sealed by clearing");
 }
 
-/* The order of the first block of [first, end) when that is cut into as few aligned blocks as possible. */
-static unsigned first_order(uint64_t first, uint64_t end)
-{
-	unsigned order = first ? (unsigned)__builtin_ctzll(first) : PAGE_ORDERS - 1;
-	order = MIN(order, PAGE_ORDERS - 1u);
-	while ((1ull << order) > end - first)
-		order--;
-	return order;
-}
-
 void zone_prepare(struct zone *z, uint64_t first, uint64_t end)
 {
 	BUG_ON(first < z->first_frame || end > z->first_frame + z->frame_count);
 	while (first < end) {
-		unsigned order = first_order(first, end);
+		unsigned order = buddy_first_order(first, end, PAGE_ORDERS);
 		if (order < PAGE_ORDERS - 1) /* the largest blocks have no buddy that could ask */
 			entry(z, first)->state = PAGE_RESERVED;
 		first += 1ull << order;
@@ -219,7 +196,7 @@ void zone_seed(struct zone *z, uint64_t first, uint64_t end)
 	irqflags_t f = spin_lock(&z->lock);
 	z->managed_pages += end > first ? end - first : 0;
 	while (first < end) {
-		unsigned order = first_order(first, end);
+		unsigned order = buddy_first_order(first, end, PAGE_ORDERS);
 		merge_locked(z, entry(z, first), order);
 		first += 1ull << order;
 	}
@@ -239,7 +216,7 @@ void zone_check(struct zone *z)
 	for (unsigned k = 0; k < PAGE_ORDERS; k++) {
 		uint64_t blocks = 0;
 		struct page *p;
-		LIST_FOR_EACH(p, &z->free[k], link) {
+		LIST_FOR_EACH(p, &z->buddy.free[k], link) {
 			uint64_t frame = frame_of(z, p), buddy = frame ^ (1ull << k);
 			BUG_ON(frame - z->first_frame >= z->frame_count);
 			BUG_ON(p->state != PAGE_FREE || p->order != k || !IS_ALIGNED(frame, 1ull << k));
@@ -247,9 +224,9 @@ void zone_check(struct zone *z)
 				BUG_ON(entry(z, buddy)->state == PAGE_FREE && entry(z, buddy)->order == k);
 			blocks++;
 		}
-		BUG_ON(blocks != z->free_blocks[k]);
-		BUG_ON((blocks != 0) != (z->nonempty >> k & 1));
+		BUG_ON(blocks != z->buddy.free_blocks[k]);
+		BUG_ON((blocks != 0) != (z->buddy.nonempty >> k & 1));
 		pages += blocks << k;
 	}
-	BUG_ON(pages != z->free_pages);
+	BUG_ON(pages != z->buddy.free_units);
 }

@@ -5,20 +5,18 @@
  */
 #pragma once
 
+#include "lib/alloc/buddy.h"
 #include "lib/list.h"
 #include "lib/types.h"
 #include "mm/page.h"
 #include "sync/spinlock.h"
 
 struct zone {
-	struct spinlock lock; /* LOCK_ZONE: guards all below but what is marked I */
-	struct page *table;   /* I: entry of frame first_frame */
-	uint64_t first_frame; /* I */
-	uint64_t frame_count; /* I */
-	uint32_t nonempty;    /* bit per order with a free block */
-	struct list free[PAGE_ORDERS];
-	uint64_t free_blocks[PAGE_ORDERS];
-	uint64_t free_pages;	/* also read without the lock */
+	struct spinlock lock;	/* LOCK_ZONE: guards all below but what is marked I */
+	struct page *table;	/* I: entry of frame first_frame */
+	uint64_t first_frame;	/* I */
+	uint64_t frame_count;	/* I */
+	struct buddy buddy;	/* numbered by frame; free_units is also read without the lock */
 	uint64_t managed_pages; /* ever seeded */
 	uint64_t reserve_pages; /* only ALLOC_RESERVE gets below this many free */
 	uint64_t user_pages;	/* ALLOC_USER doesn't get below this many */

@@ -136,6 +136,15 @@ static int map_zero_part(struct aspace *as, const Elf64_Phdr *ph, uint64_t start
 	return aspace_map(as, &r, &at);
 }
 
+/* Linux refuses such a segment too (its "obvious overcommits of address space"). */
+static bool more_than_memory(uint64_t len)
+{
+	struct page_stats s;
+
+	page_stats_get(&s);
+	return len / PAGE_SIZE > s.total;
+}
+
 /* What the page holds of the file behind the segment's end must read as zero (.bss begins there). */
 static int zero_page_tail(struct aspace *as, const Elf64_Phdr *ph, uint64_t from)
 {
@@ -162,6 +171,11 @@ static int map_segment(struct exec *e, const struct exec_elf *x, const Elf64_Phd
 			err = zero_page_tail(e->aspace, ph, file_end);
 		if (err)
 			return err;
+	}
+	if (ALIGN_UP(end, (uint64_t)PAGE_SIZE) > mapped && more_than_memory(end - mapped)) {
+		log_info("exec: %s: a segment of %llu MiB of zeros, more than the machine has memory", e->filename,
+			 (unsigned long long)((end - mapped) / MIB));
+		return -ENOMEM;
 	}
 	if (ALIGN_UP(end, (uint64_t)PAGE_SIZE) > mapped)
 		return map_zero_part(e->aspace, ph, mapped, ALIGN_UP(end, (uint64_t)PAGE_SIZE));

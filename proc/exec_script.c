@@ -95,7 +95,8 @@ int exec_open(struct exec *e, const struct path *base, const char *path, unsigne
 			return 0;
 		if (depth == EXEC_SCRIPTS_MAX)
 			return -ELOOP;
-		err = exec_script_parse(e->head, e->head_len, &interp, &arg);
+		/* A file that ends within its first line is followed by zeros here, and a NUL ends the line. */
+		err = exec_script_parse(e->head, MIN(e->head_len + 1, sizeof(e->head)), &interp, &arg);
 		if (err)
 			return err;
 		/* What the interpreter is told: its argument, and the script's name in place of argv[0]; a nested one

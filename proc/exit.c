@@ -3,7 +3,7 @@
  *
  * task_exit gives back what may sleep first (robust futexes, descriptors, memory), then takes the thread out of its
  * process under T and S. The last thread out makes the process a zombie in the same step, hands its children on, and
- * tells the parent. The last thread to BEGIN exiting (live_count) frees the address space: all others have stopped
+ * tells the parent. The last thread to leave the address space (live_count) frees it: all others have stopped
  * using it by then, since each drops its page tables before it counts itself out.
  */
 #include <asm/errno.h>
@@ -45,7 +45,8 @@ static bool begin_exit(struct task *t, int status)
 	/* A group's status is that of its leader unless somebody ended the group. */
 	if (!p->group_exiting && t->tid == p->pid)
 		p->exit_status = status;
-	last = p->live_count == 1;
+	/* Not live_count == 1: that one falls later, so of two threads that end at a time neither would be the last. */
+	last = ++p->leaving_count == p->live_count;
 	told = signal_thread_leaves_locked(t);
 	spin_unlock(&p->signal_lock, f);
 	if (told)
@@ -81,6 +82,7 @@ static struct aspace *leave_aspace(struct task *t, struct exe **exe)
 	irq_restore(f);
 
 	f = spin_lock(&p->signal_lock);
+	p->leaving_count--;
 	bool last = --p->live_count == 0;
 	spin_unlock(&p->signal_lock, f);
 	if (!last)

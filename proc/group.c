@@ -25,10 +25,12 @@ struct group_garbage group_leave_locked(struct process *p)
 	p->group = NULL;
 	if (!list_empty(&g->members))
 		return out;
-	pid_clear(g->id, PID_GROUP);
+	if (g->id)
+		pid_clear(g->id, PID_GROUP);
 	out.group = g;
 	if (--g->session->groups == 0) {
-		pid_clear(g->session->id, PID_SESSION);
+		if (g->session->id)
+			pid_clear(g->session->id, PID_SESSION);
 		out.session = g->session;
 	}
 	return out;
@@ -46,9 +48,14 @@ static void group_make_locked(struct process_group *g, struct session *s, int id
 	g->session = s;
 	list_init(&g->members);
 	s->groups++;
-	pid_set(id, PID_GROUP, g);
+	if (id)
+		pid_set(id, PID_GROUP, g);
 }
 
+/*
+ * PID 1 starts in group 0 of session 0, which have no leader and which no lookup finds.  So it is free to call setsid(2), as programs
+ * started from an initramfs's script do (`exec setsid cttyhack sh`).
+ */
 int group_create_first(struct process *p)
 {
 	struct process_group *g = kzalloc(sizeof(*g));
@@ -60,10 +67,7 @@ int group_create_first(struct process *p)
 		return -ENOMEM;
 	}
 	SPIN_GUARD(&process_tree_lock);
-	s->id = p->pid;
-	s->leader = p;
-	pid_set(s->id, PID_SESSION, s);
-	group_make_locked(g, s, p->pid);
+	group_make_locked(g, s, 0);
 	group_join_locked(p, g);
 	return 0;
 }

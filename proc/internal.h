@@ -5,7 +5,7 @@
 
 #include "proc/process.h"
 
-#define PID_MAX 32768	 /* Linux's default; /proc/sys/kernel/pid_max says it */
+#define PID_MAX 32768	 /* Linux's default */
 #define PID_RESERVED 300 /* after wrapping, numbers start here, as on Linux */
 
 #define WAIT_STATUS_EXIT(code) (((code)&0xff) << 8)

@@ -373,7 +373,8 @@ void process_for_each(bool (*fn)(struct process *p, void *arg), void *arg)
 void process_group_for_each(int pgid, bool (*fn)(struct process *p, void *arg), void *arg)
 {
 	SPIN_GUARD(&process_tree_lock);
-	struct process_group *g = pid_lookup(pgid, PID_GROUP);
+	/* 0 is the caller's own: it may be PID 1's first one, which has no number. */
+	struct process_group *g = pgid ? pid_lookup(pgid, PID_GROUP) : process_current()->group;
 	struct process *p;
 
 	if (!g)

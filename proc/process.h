@@ -82,7 +82,8 @@ struct process {
 	struct list_node sibling;		   /* T */
 	struct list threads;			   /* TS: of struct task, the leader first */
 	unsigned thread_count;			   /* TS: of that list */
-	unsigned live_count;			   /* atomic: threads that have not begun to exit */
+	unsigned live_count;			   /* S: threads that may still use the address space */
+	unsigned leaving_count;			   /* S: those of them that have begun to exit */
 	struct process_group *group;		   /* T */
 	struct list_node group_node;		   /* T */
 	struct wait_queue child_event;		   /* wait4(2) sleepers: a child changed state */

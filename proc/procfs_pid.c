@@ -465,6 +465,7 @@ static const struct procfs_process_entry entries[] = {
 	{.name = "root", .mode = S_IFLNK | 0777, .link = link_root},
 	{.name = "fd", .mode = S_IFDIR | 0500},
 	{.name = "fdinfo", .mode = S_IFDIR | 0555},
+	{.name = "net", .mode = S_IFDIR | 0555}, /* empty: there is no networking */
 	{.name = "task", .mode = S_IFDIR | 0555},
 	{.name = NULL},
 };

@@ -344,7 +344,8 @@ int signal_send_locked(struct process *p, struct task *only, int sig, const stru
 	struct task *t = only ? only : choose_locked(p, sig);
 	if (!t)
 		return 0;
-	if (ends_process(p, t, sig))
+	/* In a stopped process only SIGKILL is looked at before SIGCONT has come (POSIX, 2.4.3). */
+	if (ends_process(p, t, sig) && (!p->stopping || sig == SIGKILL))
 		signal_group_exit_locked(p, WAIT_STATUS_SIGNAL(sig));
 	else if (!(t->blocked & SIGNAL_BIT(sig)))
 		tell(t, WORK_SIGNAL, WAKE_SIGNAL);
@@ -403,7 +404,7 @@ bool signal_thread_leaves_locked(struct task *t)
 	if (!p->stopping || !t->stop_counted)
 		return false;
 	t->stop_counted = false;
-	if (--p->stop_count > 0 || p->live_count == 1)
+	if (--p->stop_count > 0 || p->leaving_count == p->live_count)
 		return false;
 	p->stopped = true;
 	p->stop_reported = false;

@@ -13,6 +13,7 @@
 #include "proc/internal.h"
 #include "sched/clock.h"
 #include "sched/sched.h"
+#include "vm/nearest.h"
 
 #define SIG_DFL_WORD 0ull
 #define SIG_IGN_WORD 1ull
@@ -145,21 +146,25 @@ static void group_stop_begin_locked(struct process *p, int sig)
 static void stop_here(struct task *t, irqflags_t f)
 {
 	struct process *p = t->process;
+	bool last = false;
 
 	if (t->stop_counted) {
 		t->stop_counted = false;
-		if (--p->stop_count == 0) {
-			p->stopped = true;
-			p->stop_reported = false;
-			spin_unlock(&p->signal_lock, f);
-			signal_notify_parent_stop(p, CLD_STOPPED);
-			return; /* the caller's loop looks again: SIGCONT may have come */
-		}
+		last = --p->stop_count == 0;
 	}
-	/* Set under S: whoever ends the stop afterwards finds a stopped thread to wake. */
+	if (last) {
+		p->stopped = true;
+		p->stop_reported = false;
+	}
+	/*
+	 * Set under S: whoever ends the stop afterwards finds a stopped thread to wake, and the switch below comes back
+	 * at once. And before the parent is told, which may look at the state.
+	 */
 	t->thread.wait_reason = "stopped";
 	__atomic_store_n(&t->thread.state, THREAD_STOPPED, __ATOMIC_SEQ_CST);
 	spin_unlock(&p->signal_lock, f);
+	if (last)
+		signal_notify_parent_stop(p, CLD_STOPPED);
 	sched_switch();
 	t->thread.wait_reason = NULL;
 }
@@ -306,6 +311,23 @@ static bool log_allowed(void)
 	return __atomic_fetch_add(&in_window, 1, __ATOMIC_RELAXED) < 10;
 }
 
+/* What it wanted to do there, and which areas are nearest. */
+static void log_nearest(const struct task *t, int code, uint64_t addr)
+{
+	uint64_t access = t->thread.arch.trap_error;
+	struct area_near near[2];
+	char text[128];
+	unsigned n = aspace_nearest(t->thread.aspace, addr, near);
+
+	for (unsigned i = 0; i < n; i++)
+		log_info("%s[%d]: %s %s; %s", t->thread.name, t->tid,
+			 access & TRAP_ACCESS_EXEC	      ? "execute"
+				 : access & TRAP_ACCESS_WRITE ? "write"
+							      : "read",
+			 code == SEGV_ACCERR ? "forbidden" : "where nothing is",
+			 area_near_text(&near[i], text, sizeof(text)));
+}
+
 static void log_fault(struct task *t, int signo, int code, uint64_t addr)
 {
 	const struct trap_frame *f = context_user_frame(&t->thread.arch);
@@ -335,6 +357,8 @@ static void log_fault(struct task *t, int signo, int code, uint64_t addr)
 	}
 	log_info("%s[%d]: %s at %llx ip %016llx sp %016llx", t->thread.name, t->tid, what, (unsigned long long)addr,
 		 (unsigned long long)trap_ip(f).v, (unsigned long long)trap_sp(f).v);
+	if (signo == SIGSEGV && (code == SEGV_MAPERR || code == SEGV_ACCERR))
+		log_nearest(t, code, addr);
 }
 
 void signal_fault(int signo, int code, uint64_t addr)

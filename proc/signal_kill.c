@@ -60,7 +60,8 @@ static int kill_result(const struct kill_many *k)
 {
 	if (k->found == 0)
 		return -ESRCH;
-	return k->sent ? 0 : k->err;
+	/* With -1, those the caller may not signal are no error. */
+	return k->sent || (k->spare && k->err == -EPERM) ? 0 : k->err;
 }
 
 int signal_kill(int pid, int sig, const struct signal_info *info)

@@ -29,3 +29,8 @@ void timer_alarm_by(uint64_t deadline_ns);
 void load_update(uint64_t now);
 /* sched.c: threads that run, wait to run, or wait uninterruptibly, on all CPUs. */
 uint32_t sched_active_threads(void);
+/* sched.c: executor_wake(cpu) will be called at this CPU's next switch, which is asked for. Interrupts off; any lock may
+ * be held. */
+void sched_kick_executor(uint32_t cpu);
+/* executor.c */
+void executor_wake(uint32_t cpu);

@@ -37,6 +37,8 @@ struct run_queue {
 	struct list rt[RT_PRIORITIES]; /* FIFO; initialised when its bit is first set */
 
 	uint64_t user_ns, system_ns, idle_ns, switches;
+
+	uint64_t executor_kicks; /* bit per CPU whose executor is to be woken at the next switch; atomic, no lock */
 } aligned_to(CACHE_LINE);
 
 static inline bool thread_is_rt(const struct thread *t)

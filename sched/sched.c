@@ -163,10 +163,27 @@ static always_inline void page_tables_switch(const struct thread *prev, const st
 	}
 }
 
+void sched_kick_executor(uint32_t cpu)
+{
+	struct run_queue *rq = my_queue();
+	__atomic_fetch_or(&rq->executor_kicks, BIT(cpu), __ATOMIC_ACQ_REL);
+	__atomic_fetch_or(&rq->current->arch.work, WORK_RESCHED, __ATOMIC_ACQ_REL);
+}
+
+/* Wakes the executors that somebody could not wake for the locks they held. Interrupts off, no lock held. */
+static noinline void executors_wake(struct run_queue *rq)
+{
+	uint64_t kicks = atomic_exchange(&rq->executor_kicks, 0);
+	for (; kicks; kicks &= kicks - 1)
+		executor_wake((uint32_t)__builtin_ctzll(kicks));
+}
+
 /* Interrupts off. preempted: prev goes on later whatever its state. */
 static void switch_away(bool preempted)
 {
 	struct run_queue *rq = my_queue();
+	if (unlikely(READ_ONCE(rq->executor_kicks)))
+		executors_wake(rq);
 	spin_acquire(&rq->lock);
 	struct thread *prev = rq->current;
 	uint64_t now = time_ns();

@@ -158,10 +158,14 @@ void thread_setup_idle(struct thread *t, unsigned cpu)
 void thread_for_each(void (*fn)(struct thread *t, void *arg), void *arg)
 {
 	struct thread *t;
-	irqflags_t f = spin_lock(&thread_list_lock);
+	bool locked = !panic_in_progress; /* whoever holds the lock then does not run any more */
+	irqflags_t f = {0};
+	if (locked)
+		f = spin_lock(&thread_list_lock);
 	LIST_FOR_EACH(t, &threads, all_node)
 		fn(t, arg);
-	spin_unlock(&thread_list_lock, f);
+	if (locked)
+		spin_unlock(&thread_list_lock, f);
 }
 
 void thread_counts(uint64_t *created, uint32_t *alive)

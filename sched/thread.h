@@ -81,7 +81,7 @@ static inline void thread_get(struct thread *t)
 }
 void thread_put(struct thread *t);
 void thread_set_name(struct thread *t, const char *name);
-/* Calls fn for each thread under the list lock (a spinlock): fn must not sleep. */
+/* Calls fn for each thread under the list lock (a spinlock; in a panic without): fn must not sleep. */
 void thread_for_each(void (*fn)(struct thread *t, void *arg), void *arg);
 /* CPU time so far including the present run. Any context. */
 uint64_t thread_exec_ns(const struct thread *t);

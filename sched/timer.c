@@ -21,6 +21,7 @@
 
 #include <arch/cpu.h>
 #include <arch/time.h>
+#include "core/monitor.h"
 #include "core/panic.h"
 #include "sched/internal.h"
 #include "sync/atomic.h"
@@ -155,8 +156,45 @@ void timers_run(void)
 
 	next = MIN(next, sched_tick(now));
 	next = MIN(next, q->alarm_ns); /* a function may have armed one: programming twice the same is harmless */
-	if (next != UINT64_MAX) {
-		q->alarm_ns = next;
-		time_alarm_set(next);
+	q->alarm_ns = next;
+	time_alarm_set(next); /* also for "never": some clocks need an alarm of their own */
+}
+
+/* --- the monitor's view --- */
+
+#define SHOWN_MAX 64
+
+struct shown {
+	uint64_t deadline_ns;
+	uint64_t fn;
+};
+
+MONITOR_COMMAND(timers, "", "armed timers, the next one first", MONITOR_RUNNING)
+{
+	struct shown shown[SHOWN_MAX];
+	char symbol[96];
+
+	for (unsigned cpu = 0; cpu < CPUS_MAX && !out->interrupted; cpu++) {
+		struct timer_queue *q = queues[cpu];
+		unsigned n = 0;
+		if (!q)
+			continue;
+		irqflags_t f = spin_lock(&q->lock);
+		for (struct timer *t = q->first; t && n < SHOWN_MAX;) {
+			shown[n++] = (struct shown){t->deadline_ns, (uint64_t)t->fn};
+			struct rb_node *next = rb_next(&t->node);
+			t = next ? RB_ENTRY(next, struct timer, node) : NULL;
+		}
+		uint64_t alarm = q->alarm_ns;
+		spin_unlock(&q->lock, f);
+
+		uint64_t now = time_ns();
+		if (alarm == UINT64_MAX)
+			monitor_print(out, "cpu %u: no alarm set\n", cpu);
+		else
+			monitor_print(out, "cpu %u: alarm in %lld us\n", cpu, (long long)(alarm - now) / 1000);
+		for (unsigned i = 0; i < n; i++)
+			monitor_print(out, "  in %10lld us %s\n", (long long)(shown[i].deadline_ns - now) / 1000,
+				      monitor_symbol(shown[i].fn, symbol, sizeof(symbol)));
 	}
 }

@@ -25,8 +25,8 @@ enum lock_rank {
 	LOCK_PROCESS,	   /* proc: a process's small fields */
 	LOCK_FDTABLE,	   /* proc */
 	LOCK_MOUNT,	   /* fs: mount table look-up */
-	LOCK_DCACHE,	   /* fs: hash, LRU */
-	LOCK_DENTRY,	   /* fs */
+	LOCK_DCACHE,	   /* fs: unused names (LRU), moves */
+	LOCK_DENTRY,	   /* fs: a group of name hash buckets */
 	LOCK_SUPER,	   /* fs */
 	LOCK_DEVICE,	   /* dev: driver and device lists */
 	LOCK_TTY_INPUT,	   /* dev: a terminal's line discipline, under which it echoes through its driver */

@@ -24,6 +24,7 @@
 
 #include <arch/cpu.h>
 #include "core/panic.h"
+#include "core/symbols.h"
 #include "lib/printf.h"
 #include "sync/lock_order.h"
 
@@ -148,9 +149,24 @@ void lockdep_print(const struct lockdep_stack *s, void (*out)(const char *line))
 		return;
 	for (int i = 0; i < MIN((int)s->depth, LOCKDEP_DEPTH); i++) {
 		const struct lockdep_held *h = &s->held[i];
-		char line[96];
-		snprintf(line, sizeof line, "  holds %s (%p, rank %u) taken at %p", h->name, h->lock, h->rank,
-			 h->where);
+		uintptr_t offset = 0;
+		const char *function = symbol_lookup((uintptr_t)h->where - 1, &offset);
+		char line[160];
+		snprintf(line, sizeof line, "  holds %s (rank %u) %p, taken in %s+0x%llx", h->name, h->rank, h->lock,
+			 function ? function : "?", (unsigned long long)offset + 1);
 		out(line);
 	}
+}
+
+void lockdep_print_held(void (*out)(const char *line))
+{
+	if (!CONFIG_DEBUG)
+		return;
+	const struct lockdep_stack *here = context_stack();
+	const struct lockdep_stack *thread = lockdep_current ? lockdep_current() : NULL;
+	if (here->depth || (thread && thread->depth))
+		out("locks:");
+	lockdep_print(here, out);
+	if (thread && thread != here)
+		lockdep_print(thread, out);
 }

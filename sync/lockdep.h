@@ -40,5 +40,8 @@ void lockdep_may_sleep(void);
 void lockdep_boot_done(void);
 /* Whether the running context holds the lock. Release builds answer true, so that it may stand in an assertion. */
 bool lockdep_holds(const void *lock);
+/* What the running context holds, and in an interrupt also what the interrupted thread does; nothing if neither does.
+ * For the panic report: no lock. */
+void lockdep_print_held(void (*out)(const char *line));
 /* For the panic report and the monitor. */
 void lockdep_print(const struct lockdep_stack *s, void (*out)(const char *line));

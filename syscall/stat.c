@@ -2,6 +2,7 @@
 #include <asm/stat.h>
 #include <asm/statfs.h>
 #include <linux/fcntl.h>
+#include <linux/fs.h>
 #include <linux/stat.h>
 
 #include "lib/string.h"
@@ -190,12 +191,18 @@ static long list_directory(const struct syscall_args *a, bool old)
 	if (!buf)
 		return -ENOMEM;
 	d.buf = buf;
+	int64_t start = vfs_seek(r.file, 0, SEEK_CUR);
 	int err = vfs_iterate(r.file, &d.sink);
 	if (err)
 		return err;
 	if (d.used == 0)
 		return d.full ? -EINVAL : 0;
-	return copy_to_user(arg_uptr(a, 1), buf, d.used) == 0 ? (long)d.used : -EFAULT;
+	if (copy_to_user(arg_uptr(a, 1), buf, d.used) == 0)
+		return (long)d.used;
+	/* The program has seen none of it. */
+	if (start >= 0)
+		(void)!vfs_seek(r.file, start, SEEK_SET);
+	return -EFAULT;
 }
 
 long sys_getdents64(const struct syscall_args *a)

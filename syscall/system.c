@@ -6,6 +6,7 @@
 #include <linux/sysinfo.h>
 #include <linux/utsname.h>
 
+#include <arch/cpu.h>
 #include <arch/power.h>
 
 #include "core/log.h"
@@ -201,8 +202,8 @@ long sys_reboot(const struct syscall_args *a)
 		log_info("reboot: resetting the machine");
 		power_reset();
 	case LINUX_REBOOT_CMD_HALT:
-		log_info("reboot: halted");
-		process_exit_group(0);
+		log_info("reboot: system halted");
+		cpu_stop();
 	case LINUX_REBOOT_CMD_POWER_OFF:
 		log_info("reboot: power off");
 		power_off();

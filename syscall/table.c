@@ -12,6 +12,7 @@
 #include <asm/unistd.h>
 
 #include "core/log.h"
+#include "core/monitor.h"
 #include "fs/procfs/procfs.h"
 #include "sync/atomic.h"
 #include "syscall/handlers.h"
@@ -44,6 +45,21 @@ static void unknown_show(struct text *t, void *arg)
 		const char *name = i < ARRAY_SIZE(syscall_table) && syscall_table[i].name ? syscall_table[i].name : "?";
 		text_printf(t, "%zu %s %u\n", i, name, unknown_counts[i]);
 	}
+}
+
+MONITOR_COMMAND(syscalls, "", "system calls programs asked for that there are not", MONITOR_AFTER_PANIC)
+{
+	unsigned kinds = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(unknown_counts); i++) {
+		if (!unknown_counts[i])
+			continue;
+		const char *name = i < ARRAY_SIZE(syscall_table) && syscall_table[i].name ? syscall_table[i].name : "?";
+		monitor_print(out, "%5zu %-24s %u\n", i, name, unknown_counts[i]);
+		kinds++;
+	}
+	if (kinds == 0)
+		monitor_print(out, "none: every call that was made has a handler\n");
 }
 
 void syscall_init(void)

@@ -33,6 +33,10 @@ import machine as qemu
 PROMPT = r"(?m)^[^\r\n]*# (?:\x1b\[6n)?$"
 
 
+# The sanitizer of the kernels under test, None, "ubsan" or "kasan": `out/x` is then build/x86_64-SAN/x, and so on.
+SAN = None
+
+
 class TestFailure(AssertionError):
     """A failed test, with what the console last said."""
 
@@ -159,8 +163,9 @@ class Guest:
 
     def run(self, command, timeout_s=None, prompt=PROMPT):
         """Type a command at the shell's prompt; return what it printed.  Its exit status is left in self.status."""
-        self.send(f"{command}; echo @$?@\n")
-        match = self.expect(r"(?s)\r?\n(.*?)@(\d+)@\r?\n", timeout_s)
+        # The marks look different in the echo, which the shell may break into several lines.
+        self.send(f"echo @''B@; {command}; echo @$?@\n")
+        match = self.expect(r"(?s)@B@\r?\n(.*?)@(\d+)@\r?\n", timeout_s)
         self.expect(prompt, timeout_s)
         self.status = int(match.group(2))
         return plain(match.group(1)).rstrip("\n")
@@ -189,6 +194,8 @@ class Guest:
         if self.qmp_socket is None:
             self.qmp_socket = socket.socket(socket.AF_UNIX)
             self.qmp_socket.settimeout(10)
+            while not os.path.exists(self.qmp_path) and self.process.poll() is None and time.monotonic() < self.deadline:
+                time.sleep(0.01)  # QEMU has only just been started
             self.qmp_socket.connect(self.qmp_path)
             self.qmp_stream = self.qmp_socket.makefile("rw")
             self.qmp_stream.readline()
@@ -244,6 +251,11 @@ class Guest:
         return [text[start:start + columns].rstrip() for start in range(0, len(text), columns)]
 
 
+def memory_bytes(size):
+    """QEMU's "256M" as a number."""
+    return int(size[:-1]) << {"K": 10, "M": 20, "G": 30}[size[-1]]
+
+
 class Context:
     """What a test is given: where things are, and how to start a guest with the usual defaults."""
 
@@ -258,7 +270,7 @@ class Context:
         """`out/x` is build/x86_64/x, `out-clang/x` build/x86_64-clang/x, `out-debug/x` build/x86_64-debug/x."""
         match = re.match(r"out(-[a-z-]+)?/(.*)", name)
         if match:
-            return os.path.join(self.root, f"build/x86_64{match.group(1) or ''}", match.group(2))
+            return os.path.join(self.root, f"build/x86_64{match.group(1) or ''}{'-' + SAN if SAN else ''}", match.group(2))
         return os.path.join(self.root, name)
 
     def scratch(self):
@@ -273,6 +285,8 @@ class Context:
 
     def guest(self, kernel="out/ashlar", initrd="out/initramfs.cpio", append="console=ttyS0", iso=None, **options):
         """Start a guest.  Its time is what is left of the test's."""
+        if SAN == "kasan" and not 32 << 20 <= memory_bytes(options.get("memory", "256M")) <= 4 << 30:
+            raise Skip("KASAN's shadow takes more than such a machine has, or more than this one should give")
         left_s = max(1, self.timeout_s - (time.monotonic() - self.started))
         if iso:
             guest = Guest(timeout_s=left_s, iso=self.path(iso), **options)
@@ -281,6 +295,13 @@ class Context:
                           append=append, **options)
         self.guests.append(guest)
         return guest
+
+    def check_reports(self):
+        """Fail if a kernel with a sanitizer has said something.  (KASAN panics as well; UBSAN goes on.)"""
+        for guest in self.guests:
+            report = re.search(r"(UBSAN|KASAN): .*(\n.*){0,20}", plain(guest.console))
+            if report:
+                raise TestFailure(f"the kernel reports\n{report.group(0)}")
 
     def consoles(self):
         """The last lines of every guest the test started, for its report."""

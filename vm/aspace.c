@@ -102,8 +102,6 @@ void aspace_put(struct aspace *as)
 	pgtable_destroy(as->root);
 	__atomic_fetch_sub(&vm_pagetable_pages, as->tables_counted, __ATOMIC_RELAXED);
 	area_free_list(dead);
-	if (as->exe_file)
-		vm_file_ops->put(as->exe_file);
 	oom_aspace_gone(as->oom_victim);
 	kfree(as);
 }

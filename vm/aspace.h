@@ -80,7 +80,6 @@ struct aspace {
 	/* for /proc and exec: what exec laid out. I after exec */
 	uint64_t code_start, code_end, data_start, data_end, stack_start, arg_start, arg_end, env_start, env_end;
 	uint64_t auxv[2 * 24];
-	void *exe_file;			     /* counted by vm_file_ops; /proc/pid/exe */
 	uint64_t faults_minor, faults_major; /* relaxed atomics */
 	bool oom_victim;		     /* its end frees memory somebody waits for (vm/oom.h) */
 };

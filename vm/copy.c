@@ -137,9 +137,6 @@ static void copy_layout(const struct aspace *from, struct aspace *to)
 	to->env_start = from->env_start;
 	to->env_end = from->env_end;
 	memcpy(to->auxv, from->auxv, sizeof(to->auxv));
-	to->exe_file = from->exe_file;
-	if (to->exe_file)
-		vm_file_ops->get(to->exe_file);
 }
 
 int aspace_copy(struct aspace *from, struct aspace **out)

@@ -129,9 +129,8 @@ void lapic_eoi(void)
 	reg_write(LAPIC_EOI, 0);
 }
 
-bool lapic_timer_init(void)
+void lapic_timer_init(bool tsc_deadline)
 {
-	bool tsc_deadline = cpuid(1, 0).ecx & BIT(24);
 	uint32_t lvt = IRQ_VECTOR_BASE + IRQ_TIMER;
 	if (tsc_deadline) {
 		reg_write(LAPIC_LVT_TIMER, lvt | LVT_TIMER_TSC_DEADLINE);
@@ -143,7 +142,12 @@ bool lapic_timer_init(void)
 		reg_write(LAPIC_LVT_TIMER, lvt);
 		reg_write(LAPIC_TIMER_INITIAL, 0);
 	}
-	return tsc_deadline;
+}
+
+void lapic_timer_stop(void)
+{
+	reg_write(LAPIC_LVT_TIMER, LVT_MASKED | (IRQ_VECTOR_BASE + IRQ_TIMER));
+	reg_write(LAPIC_TIMER_INITIAL, 0);
 }
 
 void lapic_timer_set(uint32_t count)

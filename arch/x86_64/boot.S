@@ -32,6 +32,9 @@
 #define ROOT_SLOT_DIRECT ((DIRECT_MAP_BASE >> 39) & 511)
 #define PDPT_SLOT_KERNEL ((KERNEL_BASE >> 30) & 511)
 
+/* Where the shadow of KERNEL_BASE is, by level of the tables. */
+#define SHADOW_INDEX(shift) (((((KERNEL_BASE >> 3) & 0x1fffffffffffffff) + KASAN_SHADOW_OFFSET) >> (shift)) & 511)
+
 	.section .note.pvh, "a", @note
 	.balign 4
 	.long 4, 8, XEN_ELFNOTE_PHYS32_ENTRY
@@ -122,6 +125,20 @@ boot_common:
 	cmpl	$PHYS(boot_pts_end) + PTE_P + PTE_W, %eax
 	jb	2b
 
+#if CONFIG_KASAN
+	/* The image's shadow, so that C can run: frames poison their red zones from the first function on. */
+	movl	$PHYS(kasan_pdpt) + PTE_P + PTE_W, boot_root + SHADOW_INDEX(39) * 8 - KERNEL_BASE
+	movl	$PHYS(kasan_pd) + PTE_P + PTE_W, kasan_pdpt + SHADOW_INDEX(30) * 8 - KERNEL_BASE
+	movl	$PHYS(kasan_pt) + PTE_P + PTE_W, kasan_pd + SHADOW_INDEX(21) * 8 - KERNEL_BASE
+	movl	$PHYS(kasan_image_shadow) + PTE_P + PTE_W + PTE_A + PTE_D + PTE_G, %eax
+	movl	$PHYS(kasan_pt), %edi
+9:	movl	%eax, (%edi)
+	movl	%ebp, 4(%edi)
+	addl	$8, %edi
+	addl	$PAGE_SIZE, %eax
+	cmpl	$PHYS(kasan_image_shadow_end), %eax
+	jb	9b
+#endif
 	/* The direct map's first GiB. */
 	movl	$PTE_P + PTE_W + PTE_A + PTE_D + PTE_PS + PTE_G, %eax
 	movl	$PHYS(boot_pd_direct), %edi
@@ -263,6 +280,14 @@ boot_pdpt_direct:
 	.skip	PAGE_SIZE
 boot_pd_direct:
 	.skip	PAGE_SIZE
+#if CONFIG_KASAN
+kasan_pdpt:
+	.skip	PAGE_SIZE
+kasan_pd:
+	.skip	PAGE_SIZE
+kasan_pt:					/* serves KERNEL_IMAGE_MAX / 8 */
+	.skip	PAGE_SIZE
+#endif
 
 	/* The boot CPU's first stack, later its idle thread's. The guard page is not mapped. */
 	.section .bss.idle_stack, "aw", @nobits

@@ -111,6 +111,18 @@ void context_adopt(struct arch_thread *t, void *stack_top, struct thread *thread
 	irq_restore(flags);
 }
 
+bool context_saved_place(const struct arch_thread *t, const void *stack, vaddr_t *ip, uint64_t *fp)
+{
+	const uint64_t *sp = (const uint64_t *)READ_ONCE(t->sp);
+
+	/* what context_switch_stacks() pushed: six registers, RBP the last but one, and its return address */
+	if ((const void *)sp < stack || (uint64_t)(sp + 7) > t->stack_top || !IS_ALIGNED((uint64_t)sp, 8))
+		return false;
+	*fp = sp[5];
+	*ip = vaddr(sp[6]);
+	return true;
+}
+
 void context_user_frame_init(struct trap_frame *f, vaddr_t ip, vaddr_t sp)
 {
 	*f = (struct trap_frame){

@@ -24,6 +24,7 @@ void cpu_detect(void)
 	f->xsave = (features.ecx & BIT(26)) && basic.eax >= 0xd;
 	f->rdrand = features.ecx & BIT(30);
 	f->machine_check = features.edx & BIT(7);
+	f->pat = features.edx & BIT(16);
 	if (f->xsave)
 		f->xsaveopt = cpuid(0xd, 1).eax & BIT(0);
 	if (basic.eax >= 7) {
@@ -70,7 +71,11 @@ void cpu_setup(struct arch_cpu *c, struct ist_top *const ist[IST_COUNT])
 	wrmsr(MSR_GS_BASE, (uint64_t)c);
 	wrmsr(MSR_KERNEL_GS_BASE, 0);
 	idt_load();
+	machine_check_setup(); /* before they are let through */
 	write_cr4(read_cr4() | cr4_wanted());
+
+	if (cpu_features.pat)
+		wrmsr(MSR_PAT, PAT_VALUE); /* nothing is mapped with the combination that changes */
 
 	wrmsr(MSR_STAR, (uint64_t)GDT_USER_CS32 << 48 | (uint64_t)GDT_KERNEL_CS << 32);
 	wrmsr(MSR_LSTAR, (uint64_t)syscall_entry);

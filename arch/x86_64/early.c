@@ -16,6 +16,7 @@ enum {
 	UART_MCR = 4,
 	UART_LSR = 5,
 	UART_SCRATCH = 7,
+	LSR_DATA = 0x01,
 	LSR_THR_EMPTY = 0x20,
 	POLLS_MAX = 100000, /* about 10 ms of port reads: a character takes 87 us at 115200 */
 };
@@ -65,4 +66,18 @@ void early_console_write(const char *s, size_t len)
 			uart_put('\r');
 		uart_put(*s);
 	}
+}
+
+bool early_console_present(void)
+{
+	if (uart == UART_UNKNOWN)
+		uart_probe();
+	return uart == UART_PRESENT;
+}
+
+int early_console_read(void)
+{
+	if (!early_console_present() || !(io_in8(COM1 + UART_LSR) & LSR_DATA))
+		return -1;
+	return io_in8(COM1 + UART_DATA);
 }

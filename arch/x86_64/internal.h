@@ -53,7 +53,7 @@ struct ist_top {
 
 /* cpu.c: what the CPU can do; immutable after cpu_detect(). */
 struct cpu_features {
-	bool nx, pages_1g, smep, smap, umip, fsgsbase, xsave, xsaveopt, rdrand, machine_check;
+	bool nx, pages_1g, smep, smap, umip, fsgsbase, xsave, xsaveopt, rdrand, machine_check, pat;
 };
 extern struct cpu_features cpu_features;
 void cpu_detect(void);
@@ -83,6 +83,13 @@ int fpu_xrstor_user(const struct fpu_area *user, uint64_t features);
 /* entry.S */
 extern char trap_stubs[], interrupt_stubs[], syscall_entry[], syscall_entry_compat[];
 #define TRAP_STUB_BYTES 16
+
+/* mcheck.c */
+void machine_check_setup(void); /* this CPU's banks */
+/* Logs what the banks say and clears them. True: corrected and over. On the trap's own stack. */
+bool machine_check_can_go_on(void);
+const char *machine_check_text(void); /* of the last one */
+void nmi_note(void);		      /* counts it, and logs a cause the chip set knows */
 
 /* switch.S */
 struct thread *context_switch_stacks(uint64_t *prev_sp, uint64_t next_sp, struct thread *prev_thread);

@@ -22,6 +22,9 @@
  * Rejected: mask + EOI before, unmask after the handlers: two more register writes, each of them an exit in a
  * virtual machine.
  *
+ * Messages (MSI, MSI-X). A device can write to a local APIC itself; the irqs nobody wired to an I/O APIC input are given
+ * out for that, from the top. They are edges without a line: nothing to mask, route or end.
+ *
  * Locking: lines[] is written at init, and by irqchip_configure() while the line is masked. The registers are guarded
  * by the controllers' own locks.
  */
@@ -32,6 +35,7 @@
 #include "arch/x86_64/acpi_tables.h"
 #include "arch/x86_64/irqchip.h"
 #include "core/log.h"
+#include "lib/printf.h"
 
 #define NO_GSI 0xffff
 
@@ -41,9 +45,11 @@ struct line {
 };
 
 static struct line lines[IRQ_IOAPIC_END];
+static bool messages[IRQ_IOAPIC_END]; /* given out by irqchip_alloc_msi(); atomic */
+static uint64_t spurious, errors;     /* a lost count does no harm */
 static bool use_ioapic;
 static bool use_pic;
-bool irqchip_pit_is_alarm;
+static bool line0_is_alarm; /* of the 8259; an I/O APIC can send it on the right vector */
 
 struct madt_scan {
 	paddr_t lapic;
@@ -160,8 +166,15 @@ const char *irqchip_name(void)
 	return use_ioapic ? "I/O APIC" : use_pic ? "8259" : "none";
 }
 
+static bool is_message(unsigned irq)
+{
+	return irq < IRQ_IOAPIC_END && __atomic_load_n(&messages[irq], __ATOMIC_RELAXED);
+}
+
 static bool line_exists(unsigned irq)
 {
+	if (irq == 0 && line0_is_alarm)
+		return false;
 	if (use_ioapic)
 		return irq < IRQ_IOAPIC_END && lines[irq].gsi != NO_GSI;
 	return use_pic && irq < IRQ_ISA_LINES && irq != 2;
@@ -169,7 +182,7 @@ static bool line_exists(unsigned irq)
 
 int irqchip_enable(unsigned irq)
 {
-	if (irq == IRQ_TIMER || irq == IRQ_RESCHEDULE)
+	if (irq == IRQ_TIMER || irq == IRQ_RESCHEDULE || is_message(irq))
 		return 0; /* not lines: always open, armed by their users */
 	if (!line_exists(irq))
 		return -EINVAL;
@@ -190,6 +203,20 @@ void irqchip_disable(unsigned irq)
 		pic_set_masked(irq, true);
 }
 
+bool irqchip_take_line0(void)
+{
+	if (line0_is_alarm || !line_exists(0))
+		return false;
+	if (use_ioapic) {
+		ioapic_route(lines[0].gsi, IRQ_VECTOR_BASE + IRQ_TIMER, false, lines[0].active_low);
+		ioapic_set_masked(lines[0].gsi, false);
+	} else {
+		pic_set_masked(0, false);
+	}
+	line0_is_alarm = true;
+	return true;
+}
+
 int irqchip_configure(unsigned irq, bool level, bool active_low)
 {
 	if (!use_ioapic || !line_exists(irq))
@@ -200,13 +227,62 @@ int irqchip_configure(unsigned irq, bool level, bool active_low)
 	return 0;
 }
 
+#define MSI_ADDRESS 0xfee00000ull /* SDM 3A 10.11.1: destination in bits 12-19, fixed, physical */
+#define MSI_DESTINATION_SHIFT 12
+
+int irqchip_alloc_msi(unsigned *irq, struct irq_message *message)
+{
+	if (!lapic_present())
+		return -ENODEV;
+	unsigned lowest = MAX(IRQ_ISA_LINES, use_ioapic ? ioapic_gsi_end() : 0u);
+	for (unsigned i = IRQ_IOAPIC_END; i-- > lowest;) {
+		if (__atomic_test_and_set(&messages[i], __ATOMIC_ACQUIRE))
+			continue;
+		*irq = i;
+		*message = (struct irq_message){MSI_ADDRESS | (uint64_t)lapic_id() << MSI_DESTINATION_SHIFT,
+						IRQ_VECTOR_BASE + i};
+		return 0;
+	}
+	return -ENOSPC;
+}
+
+void irqchip_free_msi(unsigned irq)
+{
+	if (irq < IRQ_IOAPIC_END)
+		__atomic_clear(&messages[irq], __ATOMIC_RELEASE);
+}
+
+void irqchip_describe(unsigned irq, char *buf, size_t len)
+{
+	if (is_message(irq))
+		snprintf(buf, len, "%8s %3u-%-8s", "PCI-MSI", irq, "edge");
+	else if (use_ioapic && line_exists(irq))
+		snprintf(buf, len, "%8s %3u-%-8s", "IO-APIC", lines[irq].gsi, lines[irq].level ? "fasteoi" : "edge");
+	else
+		snprintf(buf, len, "%8s %3u-%-8s", use_pic ? "XT-PIC" : "none", irq, "");
+}
+
+uint64_t irqchip_spurious_count(void)
+{
+	return READ_ONCE(spurious);
+}
+
+uint64_t irqchip_error_count(void)
+{
+	return READ_ONCE(errors);
+}
+
 bool irqchip_ack(unsigned *irq)
 {
 	unsigned i = *irq;
 	if (likely(use_ioapic)) {
 		if (unlikely(i >= IRQ_LAPIC_ERROR)) {
-			if (i == IRQ_LAPIC_ERROR)
+			if (i == IRQ_LAPIC_ERROR) {
+				errors++;
 				lapic_eoi(); /* the spurious vector alone takes none */
+			} else {
+				spurious++;
+			}
 			return false;
 		}
 		if (i >= IRQ_IOAPIC_END || !lines[i].level)
@@ -218,11 +294,13 @@ bool irqchip_ack(unsigned *irq)
 			lapic_eoi();
 		return i < IRQ_LAPIC_ERROR;
 	}
-	if (pic_spurious(i))
+	if (pic_spurious(i)) {
+		spurious++;
 		return false;
+	}
 	if (!lines[i].level)
 		pic_eoi(i);
-	if (i == 0 && irqchip_pit_is_alarm)
+	if (i == 0 && line0_is_alarm)
 		*irq = IRQ_TIMER;
 	return true;
 }

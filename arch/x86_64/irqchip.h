@@ -34,8 +34,9 @@ bool lapic_init_virtual_wire(void);
 bool lapic_present(void);
 uint32_t lapic_id(void);
 void lapic_eoi(void);
-/* Local timer as a one-shot counter (divided by 16) or, where the CPU has it, compared with the TSC. */
-bool lapic_timer_init(void); /* true: TSC-deadline mode */
+/* Local timer as a one-shot counter (divided by 16) or, if the CPU has that (CPUID.1:ECX 24), compared with the TSC. */
+void lapic_timer_init(bool tsc_deadline);
+void lapic_timer_stop(void); /* until the next init */
 void lapic_timer_set(uint32_t count);
 uint32_t lapic_timer_count(void);
 void lapic_timer_set_tsc(uint64_t tsc);
@@ -64,5 +65,8 @@ void pic_eoi(unsigned irq);
  */
 bool pic_spurious(unsigned irq);
 
-/* Set by time.c when the alarm is the PIT on line 0: irqchip_ack then reports it as IRQ_TIMER. */
-extern bool irqchip_pit_is_alarm;
+/*
+ * For a clock event that has no vector of its own (PIT, HPET): what comes on ISA line 0 is IRQ_TIMER from here on, and the
+ * line is nobody else's. False: there is no such line, or it is taken. Boot CPU, interrupts off.
+ */
+bool irqchip_take_line0(void);

@@ -4,7 +4,8 @@
  * Kernel leaves are global: all address spaces share them, so they survive a change of CR3.  Accessed and, for the
  * kernel, dirty are set when the entry is made, which spares the CPU the locked update at first use; a program's dirty
  * bit starts clear because vm/ reads it. Device memory is PCD|PWT, which the PAT's reset values make uncached whatever
- * the MTRRs say (SDM 3A table 11-7).
+ * the MTRRs say (SDM 3A table 11-7).  PWT alone, write-through at reset and used by nobody, is made write-combining
+ * by cpu_setup() (SDM 3A 11.12); on a CPU without PAT it stays write-through, which is slower and as correct.
  */
 #include <arch/mmu.h>
 #include <asm/processor-flags.h>
@@ -34,6 +35,8 @@ pte_t pte_leaf(paddr_t pa, unsigned prot, unsigned level)
 		v |= no_execute();
 	if (prot & MMU_DEVICE)
 		v |= PTE_PCD | PTE_PWT;
+	else if (prot & MMU_WRITE_COMBINE)
+		v |= PTE_PWT;
 	if (level)
 		v |= PTE_PS;
 	return (pte_t){v};
@@ -59,6 +62,8 @@ unsigned pte_prot(pte_t e)
 		prot |= MMU_EXEC;
 	if (e.v & PTE_PCD)
 		prot |= MMU_DEVICE;
+	else if (e.v & PTE_PWT)
+		prot |= MMU_WRITE_COMBINE;
 	return prot;
 }
 

@@ -39,13 +39,17 @@ static void parse_framebuffer(uint64_t pa, uint32_t size)
 {
 	struct mb2_tag_framebuffer fb;
 
-	if (size < sizeof(fb) || !boot_read(&fb, pa, sizeof(fb)) || fb.type != MB2_FRAMEBUFFER_RGB)
+	if (size < offsetof(struct mb2_tag_framebuffer, padding) || !boot_read(&fb, pa, sizeof(fb)) ||
+	    fb.type != MB2_FRAMEBUFFER_RGB)
 		return;
 	boot_info.framebuffer = (struct boot_framebuffer){.base = paddr(fb.addr),
 							  .width = fb.width,
 							  .height = fb.height,
 							  .pitch_bytes = fb.pitch,
-							  .bits_per_pixel = fb.bpp};
+							  .bits_per_pixel = fb.bpp,
+							  .red = {fb.red.position, fb.red.size},
+							  .green = {fb.green.position, fb.green.size},
+							  .blue = {fb.blue.position, fb.blue.size}};
 }
 
 static void parse_module(uint64_t pa, uint32_t size)

@@ -48,5 +48,9 @@ struct mb2_tag_framebuffer {
 	uint32_t pitch, width, height;
 	uint8_t bpp, type;
 	uint16_t reserved;
+	struct {
+		uint8_t position, size;
+	} red, green, blue; /* type RGB; other types have something else here, of at least this size */
+	uint16_t padding;
 };
 enum { MB2_FRAMEBUFFER_RGB = 1 };

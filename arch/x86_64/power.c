@@ -156,6 +156,7 @@ static noreturn void triple_fault(void)
 noreturn void power_off(void)
 {
 	irq_disable();
+	log_flush();
 	acpi_power_off();
 	log_warn("power: the machine does not turn itself off, resetting it");
 	power_reset();
@@ -164,6 +165,7 @@ noreturn void power_off(void)
 noreturn void power_reset(void)
 {
 	irq_disable();
+	log_flush();
 	acpi_reset();
 	chipset_reset();
 	keyboard_controller_reset();
@@ -173,6 +175,7 @@ noreturn void power_reset(void)
 noreturn void power_test_exit(unsigned code)
 {
 	irq_disable();
+	log_flush();
 	io_out8(PORT_TEST_EXIT, (uint8_t)code);
 	power_off();
 }

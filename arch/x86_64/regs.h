@@ -23,8 +23,9 @@
 #define IST_NMI 2
 #define IST_MACHINE_CHECK 3
 #define IST_COUNT 3
-#define IST_STACK_SIZE 8192
+#define IST_STACK_SIZE (CONFIG_KASAN ? 16384 : 8192)
 
+#define MSR_PAT 0x00000277
 #define MSR_EFER 0xc0000080
 #define MSR_STAR 0xc0000081
 #define MSR_LSTAR 0xc0000082
@@ -50,6 +51,12 @@
 #define PTE_PS 0x080
 #define PTE_G 0x100
 #define PTE_NX_HIGH 0x80000000 /* in the upper half of the entry */
+
+/*
+ * The page attribute table, one byte for each of the combinations of PAT, PCD and PWT (SDM 3A 11.12.4): as at reset
+ * (write-back, write-through, uncached-, uncached, twice) but for the second, which is write-combining.
+ */
+#define PAT_VALUE 0x0007040600070106
 
 /* CPU features that patched instructions depend on: struct alternative's `feature`. */
 #define ALT_SMAP 1

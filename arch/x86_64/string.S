@@ -8,6 +8,14 @@
  */
 #include "arch/x86_64/asm.h"
 
+#if CONFIG_KASAN /* mm/kasan_string.c has the functions of these names, which check and then call these */
+#define memcpy kasan_plain_memcpy
+#define memmove kasan_plain_memmove
+#define memset kasan_plain_memset
+#define page_clear kasan_plain_page_clear
+#define page_copy kasan_plain_page_copy
+#endif
+
 	.text
 
 /* For lengths up to 32 (RDX), RDI and RSI possibly overlapping; returns from the function. RAX is kept. */

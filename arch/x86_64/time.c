@@ -1,55 +1,43 @@
 /*
- * Time: the TSC tells it, the local APIC timer (or the PIT) rings at it.  Theory.
+ * Time: one clock source tells it, one clock event rings at it.  Theory.
  *
- * Clock. ns = base_ns + (TSC - base_tsc) * mult / 2^32, one multiplication with a 128-bit product. base_* and mult
- * change only in time_refine(); a sequence counter lets readers notice. The TSC is taken as it is: all x86-64 CPUs
- * have one, and every machine made or emulated since 2010 runs it at a constant rate in all power states. LFENCE
- * before RDTSC keeps the CPU from reading it early, so that what one CPU hands to another is never dated later than
- * the other's next look (SDM 2B RDTSC).
+ * Purpose: time_ns() and time_alarm_set() for the whole kernel, from whatever counters and timers the machine has. Each
+ * of those is a struct clocksource or a struct clockevent (clock.h); the lists below are in order of preference, and the
+ * first that is there is taken, unless the command line names another (clocksource=, as on Linux, and clockevent=).
  *
- * Rate. Where CPUID or the hypervisor says it, that is it and nothing is waited for. Else both the TSC and the local
- * APIC timer are measured in ONE window of WINDOW_NS against a reference of known rate (clockref.c). The window is
- * short, because under `qemu -icount` and in the boot-time table every nanosecond of waiting is an instruction: 200 µs
- * give a rate good to a few parts in a thousand. time_refine() repeats the measurement a second later over the second
- * that passed anyway, which makes it a few parts in a million. The clock does not jump then; what it was off by
- * (milliseconds at most) stays.
+ * The TSC. ns = base_ns + (TSC - base_tsc) * mult / 2^32, one multiplication with a 128-bit product. base_* and mult
+ * change only in time_refine(); a sequence counter lets readers notice. Every system call that reads the time pays for
+ * this path, so it knows nothing of other sources: where another one is the clock, the counter stays odd for ever, and
+ * the branch that is there for a writer at work leads to the general path. A TSC tells one CPU's look at it never later
+ * than another's next (tsc_ordered()).
  *
- * A sample is a moment where the reference was seen to step, with the TSC taken on both sides of the step; of a few
- * steps the one with the narrowest bracket counts, so that a host that takes the CPU away at the wrong moment spoils
- * nothing.
+ * Other sources wrap: a 16-bit PIT after 55 ms. `extended` is the counter continued to 64 bits; its low bits are what
+ * the counter showed last, so one compare-and-swap moves it on, in any context, NMI included, without a lock. It must be
+ * looked at once per wrap at least: the alarm is therefore never set further off than half a wrap, and set also when
+ * nobody asked for one.
  *
- * Alarm.  TSC-deadline mode where the CPU has it, else the APIC timer's counter, else the PIT, which reaches 55 ms.
+ * Alarm. TSC-deadline mode where the CPU has it, else the APIC timer's counter: each CPU has its own. Else HPET or PIT,
+ * of which the machine has one: enough for the one CPU of a machine without local APICs.
  *
- * Rejected: HPET (slow to read, never alone); a longer window at boot; correcting the offset by slewing (nobody
- * compares the first second's monotonic time with anything).
+ * Rejected: rating numbers (a list in order says the same); a watchdog that compares the TSC with another source all the
+ * time (it is for CPUs older than any we run on; tsc=unstable is for whoever has one).
  */
 #include <arch/cpu.h>
 #include <arch/irq.h>
 #include <arch/time.h>
-#include "arch/x86_64/clockref.h"
+#include "arch/x86_64/clock.h"
 #include "arch/x86_64/internal.h"
-#include "arch/x86_64/irqchip.h"
 #include "core/log.h"
+#include "core/options.h"
 #include "lib/printf.h"
+#include "lib/string.h"
 
-#define WINDOW_NS 100000ull
-#define WINDOW_FINAL_NS 800000ull /* where no second look is possible */
-#define SAMPLE_LOOKS 20000	  /* bound for one sample; the RTC steps every 122 µs */
-#define SAMPLE_STEPS 3
-#define VIRTUAL_APIC_HZ 1000000000ull /* QEMU's and KVM's local APIC timer, always */
-#define TSC_KHZ_MIN 10000u
-#define TSC_KHZ_MAX 20000000u
+static struct clocksource *const sources[] = {&clocksource_tsc, &clocksource_hpet, &clocksource_acpi_pm,
+					      &clocksource_pit};
+static struct clockevent *const events[] = {&clockevent_tsc_deadline, &clockevent_lapic, &clockevent_hpet,
+					    &clockevent_pit};
 
-typedef unsigned __int128 u128;
-
-struct sample {
-	uint64_t tsc, bracket; /* when the reference stepped to ref; width of the interval it lies in */
-	uint32_t ref;
-	uint64_t apic_tsc; /* when the APIC timer stood at apic */
-	uint32_t apic;
-};
-
-/* The conversion; writers change seq to odd, then the rest, then to even. */
+/* The TSC's conversion; writers change seq to odd, then the rest, then to even. */
 static struct {
 	uint32_t seq;
 	uint64_t base_tsc, base_ns;
@@ -57,47 +45,53 @@ static struct {
 	uint64_t ticks_per_ns; /* times 2^32 */
 } clock aligned_to(CACHE_LINE);
 
-static uint64_t tsc_khz;
-static bool tsc_khz_exact;	   /* told, not measured */
-static uint64_t apic_hz;	   /* of the timer's input, before the divider */
-static uint64_t apic_ticks_per_ns; /* of its counter, times 2^32 */
-static enum { ALARM_PIT, ALARM_APIC, ALARM_TSC_DEADLINE } alarm_kind;
-static const struct clockref *reference; /* kept for time_refine() */
-static struct sample first_sample;
-static char source_name[32];
+/* Another source's; immutable after time_init() but for `extended`. */
+static struct {
+	uint64_t (*read)(void); /* NULL: the TSC is the clock */
+	uint64_t mask, base, base_ns, ns_per_tick;
+	uint64_t half_wrap_ns;
+} other;
+static uint64_t extended;
 
-static always_inline uint64_t tsc_ordered(void)
+static struct clocksource *source; /* chosen; immutable after time_init() */
+static struct clockevent *event;
+
+static void alarm_none(uint64_t deadline_ns)
 {
-	__asm__ volatile("lfence" : : : "memory");
-	return cpu_cycles();
+	(void)deadline_ns;
 }
 
-static always_inline uint64_t scale(uint64_t v, uint64_t factor)
+static void (*alarm_set)(uint64_t deadline_ns) = alarm_none;
+
+static noinline uint64_t other_ns(void)
 {
-	return (uint64_t)((u128)v * factor >> 32);
+	uint64_t old = __atomic_load_n(&extended, __ATOMIC_RELAXED), now;
+	do {
+		now = old + ((other.read() - old) & other.mask);
+	} while (!__atomic_compare_exchange_n(&extended, &old, now, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+	return other.base_ns + scale(now - other.base, other.ns_per_tick);
 }
 
 uint64_t time_ns(void)
 {
-	uint64_t ns;
-	uint32_t seq;
-	do {
-		seq = __atomic_load_n(&clock.seq, __ATOMIC_ACQUIRE);
+	for (;;) {
+		uint32_t seq = __atomic_load_n(&clock.seq, __ATOMIC_ACQUIRE);
+		uint64_t ticks = tsc_ordered() - READ_ONCE(clock.base_tsc);
 		/* A TSC a little behind base_tsc (another CPU's, just after a refinement) counts as equal. */
-		int64_t ticks = (int64_t)(tsc_ordered() - READ_ONCE(clock.base_tsc));
-		ns = READ_ONCE(clock.base_ns) + scale(ticks > 0 ? (uint64_t)ticks : 0, READ_ONCE(clock.ns_per_tick));
+		if (unlikely((int64_t)ticks < 0))
+			ticks = 0;
+		uint64_t ns = READ_ONCE(clock.base_ns) + scale(ticks, READ_ONCE(clock.ns_per_tick));
 		__atomic_thread_fence(__ATOMIC_ACQUIRE);
-	} while (unlikely((seq & 1) || seq != READ_ONCE(clock.seq)));
-	return ns;
+		if (likely(!(seq & 1) && seq == READ_ONCE(clock.seq)))
+			return ns;
+		if (other.read)
+			return other_ns();
+	}
 }
 
-/*
- * a * b / c with the product in full; UINT64_MAX where the result does not fit. The compiler would call a library for
- * a 128-bit division.
- */
-static uint64_t muldiv(uint64_t a, uint64_t b, uint64_t c)
+uint64_t muldiv(uint64_t a, uint64_t b, uint64_t c)
 {
-	u128 product = (u128)a * b;
+	unsigned __int128 product = (unsigned __int128)a * b;
 	uint64_t hi = (uint64_t)(product >> 64), lo = (uint64_t)product;
 	if (hi >= c)
 		return UINT64_MAX;
@@ -105,8 +99,13 @@ static uint64_t muldiv(uint64_t a, uint64_t b, uint64_t c)
 	return lo;
 }
 
-/* Sets a rate; time goes on from where it is. Interrupts off (a reader in a handler would wait for us for ever). */
-static void clock_set_rate(uint64_t tsc_hz)
+bool clock_is_tsc(void)
+{
+	return !other.read;
+}
+
+/* Interrupts off: a reader in a handler would wait for us for ever. */
+void clock_set_rate(uint64_t tsc_hz)
 {
 	uint32_t seq = clock.seq;
 	__atomic_store_n(&clock.seq, seq + 1, __ATOMIC_RELAXED);
@@ -117,266 +116,136 @@ static void clock_set_rate(uint64_t tsc_hz)
 	clock.ns_per_tick = muldiv(NSEC_PER_SEC, 1ull << 32, tsc_hz);
 	clock.ticks_per_ns = muldiv(tsc_hz, 1ull << 32, NSEC_PER_SEC);
 	__atomic_store_n(&clock.seq, seq + 2, __ATOMIC_RELEASE);
-	tsc_khz = (tsc_hz + 500) / 1000;
+	clocksource_tsc.hz = tsc_hz;
 }
 
-/*
- * What CPUID says: leaf 0x15 (crystal and ratio), 0x16 (base MHz, no better than its unit), or the hypervisor's
- * 0x40000010 (SDM 2A; VMware's timing leaf, also QEMU's). Hz, 0: silent. Also the APIC timer's rate where it comes
- * with it.
- */
-static uint64_t cpuid_tsc_hz(uint64_t *apic)
+/* Time goes on from where the TSC had it. */
+static void clock_use_other(const struct clocksource *s)
 {
-	uint32_t max = cpuid(0, 0).eax;
-	bool hypervisor = cpuid(1, 0).ecx & BIT(31);
-	if (hypervisor) {
-		uint32_t hv_max = cpuid(0x40000000, 0).eax;
-		if (hv_max >= 0x40000010 && hv_max < 0x40010000) {
-			struct cpuid_regs r = cpuid(0x40000010, 0);
-			if (r.eax >= TSC_KHZ_MIN && r.eax <= TSC_KHZ_MAX) {
-				*apic = (uint64_t)r.ebx * 1000;
-				return (uint64_t)r.eax * 1000;
-			}
-		}
-	}
-	if (max >= 0x15) {
-		struct cpuid_regs r = cpuid(0x15, 0);
-		if (r.eax && r.ebx && r.ecx) {
-			*apic = r.ecx;
-			return (uint64_t)r.ecx * r.ebx / r.eax;
-		}
-	}
-	if (max >= 0x16) {
-		uint64_t mhz = cpuid(0x16, 0).eax & 0xffff;
-		if (mhz >= 100)
-			return mhz * 1000000;
-	}
-	return 0;
+	other.base_ns = time_ns();
+	extended = other.base = s->read() & s->mask;
+	other.mask = s->mask;
+	other.ns_per_tick = muldiv(NSEC_PER_SEC, 1ull << 32, s->hz);
+	uint64_t half_wrap = s->mask / 2;
+	other.half_wrap_ns = half_wrap < UINT32_MAX ? scale(half_wrap, other.ns_per_tick) : 10 * NSEC_PER_SEC;
+	other.read = s->read;
+	__atomic_store_n(&clock.seq, clock.seq | 1, __ATOMIC_RELEASE);
 }
 
-/* False: the reference stopped. */
-static bool sample_take(struct sample *s)
+/* Where the clock wraps (theory above). */
+static void alarm_set_for_wrap(uint64_t deadline_ns)
 {
-	*s = (struct sample){.bracket = UINT64_MAX};
-	uint32_t last = reference->read() & reference->mask;
-	uint64_t before = tsc_ordered();
-	unsigned steps = 0;
-	for (unsigned i = 0; i < SAMPLE_LOOKS && steps < SAMPLE_STEPS; i++) {
-		uint32_t now = reference->read() & reference->mask;
-		uint64_t after = tsc_ordered();
-		if (now != last) {
-			steps++;
-			if (after - before < s->bracket) {
-				s->bracket = after - before;
-				s->tsc = before + (after - before) / 2;
-				s->ref = now;
-			}
-		}
-		last = now;
-		before = after;
-	}
-	if (lapic_present()) {
-		uint64_t a = tsc_ordered();
-		s->apic = lapic_timer_count();
-		s->apic_tsc = a + (tsc_ordered() - a) / 2;
-	}
-	return steps > 0;
+	event->set(MIN(deadline_ns, time_ns() + other.half_wrap_ns));
 }
 
-/*
- * The TSC's rate between two samples, of which the second may be several wraps of the reference later: `guess_hz` (0:
- * none) tells how many. 0: no sense to be made of them.
- */
-static uint64_t tsc_hz_between(const struct sample *a, const struct sample *b, uint64_t guess_hz)
+/* The chosen source is the first in the list that ticks, or the one the user wants. */
+static void source_choose(void)
 {
-	uint64_t ticks = b->tsc - a->tsc;
-	uint64_t refs = (b->ref - a->ref) & reference->mask;
-	if (guess_hz) {
-		uint64_t wrap = (uint64_t)reference->mask + 1;
-		uint64_t expected = muldiv(ticks, reference->hz, guess_hz);
-		if (expected > refs)
-			refs += (expected - refs + wrap / 2) / wrap * wrap;
+	const char *wanted = options.clocksource;
+	struct clocksource *best = NULL, *named = NULL;
+	for (size_t i = 0; i < ARRAY_SIZE(sources); i++) {
+		struct clocksource *s = sources[i];
+		bool is_named = wanted && str_equal(wanted, s->name);
+		if ((best && wanted && !is_named) || (s == &clocksource_tsc && options.tsc_unstable) || !s->hz)
+			continue;
+		if ((best && !is_named) || (s != &clocksource_tsc && !clocksource_ticks(s)))
+			continue;
+		if (!best)
+			best = s;
+		if (is_named)
+			named = s;
 	}
-	if (refs == 0)
-		return 0;
-	uint64_t hz = muldiv(ticks, reference->hz, refs);
-	return hz >= TSC_KHZ_MIN * 1000ull && hz <= TSC_KHZ_MAX * 1000ull ? hz : 0;
+	if (wanted && !named)
+		log_warn("time: clocksource=%s is not to be had here", wanted);
+	source = named ? named : best ? best : &clocksource_tsc;
+	if (source != &clocksource_tsc)
+		clock_use_other(source);
 }
 
-/* Measures TSC and APIC timer in one window. TSC's rate, 0: could not. */
-static uint64_t measure(void)
+static void event_choose(void)
 {
-	if (lapic_present()) {
-		(void)lapic_timer_init();
-		lapic_timer_set(UINT32_MAX);
-	}
-	struct sample end;
-	/*
-	 * The first look is thrown away: an emulator translates the code then, caches fill, and the bracket would not
-	 * be the usual one.
-	 */
-	if (!sample_take(&first_sample) || !sample_take(&first_sample))
-		return 0;
-	uint64_t window_ns = reference->refinable ? WINDOW_NS : WINDOW_FINAL_NS;
-	uint32_t window_refs = (uint32_t)(reference->hz * window_ns / NSEC_PER_SEC) + 1;
-	for (unsigned i = 0; i < 1000000; i++)
-		if (((reference->read() - first_sample.ref) & reference->mask) >= window_refs)
-			break;
-	if (!sample_take(&end))
-		return 0;
-	uint64_t hz = tsc_hz_between(&first_sample, &end, 0);
-	if (hz && lapic_present() && !apic_hz)
-		apic_hz = muldiv((uint64_t)(first_sample.apic - end.apic) * LAPIC_TIMER_DIVIDER, hz,
-				 MAX(end.apic_tsc - first_sample.apic_tsc, 1ull));
-	return hz;
-}
-
-/* Nothing to measure against: the APIC timer's usual rate in virtual machines, or a guess. */
-static uint64_t measure_by_apic(void)
-{
-	log_warn("time: no reference clock; assuming the APIC timer runs at 1 GHz");
-	if (!lapic_present())
-		return NSEC_PER_SEC;
-	(void)lapic_timer_init();
-	lapic_timer_set(UINT32_MAX);
-	uint64_t a = tsc_ordered();
-	uint64_t counts = 0;
-	for (unsigned i = 0; i < 1000000 && counts < WINDOW_NS / LAPIC_TIMER_DIVIDER; i++)
-		counts = UINT32_MAX - lapic_timer_count();
-	uint64_t ticks = tsc_ordered() - a;
-	uint64_t hz = counts ? muldiv(ticks, VIRTUAL_APIC_HZ, counts * LAPIC_TIMER_DIVIDER) : 0;
-	return hz >= TSC_KHZ_MIN * 1000ull && hz <= TSC_KHZ_MAX * 1000ull ? hz : NSEC_PER_SEC;
-}
-
-static void alarm_init(void)
-{
-	if (!lapic_present()) {
-		alarm_kind = ALARM_PIT;
-		irqchip_pit_is_alarm = true;
-		pit_alarm_set(0);
-		if (irqchip_enable(0) < 0)
-			log_err("time: no timer interrupt on this machine: nothing will ever time out");
+	const char *wanted = options.clockevent;
+	for (size_t i = 0; wanted && !event && i < ARRAY_SIZE(events); i++)
+		if (str_equal(wanted, events[i]->name) && events[i]->start(events[i]))
+			event = events[i];
+	if (wanted && !event)
+		log_warn("time: clockevent=%s is not to be had here", wanted);
+	for (size_t i = 0; !event && i < ARRAY_SIZE(events); i++)
+		if (events[i]->start(events[i]))
+			event = events[i];
+	if (!event) {
+		log_err("time: no timer interrupt on this machine: nothing will ever time out");
 		return;
 	}
-	/* A hypervisor's APIC timer runs at exactly 1 GHz; what we measured near that is noise. */
-	if ((cpuid(1, 0).ecx & BIT(31)) && apic_hz > VIRTUAL_APIC_HZ / 50 * 49 && apic_hz < VIRTUAL_APIC_HZ / 50 * 51)
-		apic_hz = VIRTUAL_APIC_HZ;
-	if (!apic_hz)
-		apic_hz = VIRTUAL_APIC_HZ;
-	apic_ticks_per_ns = muldiv(apic_hz, 1ull << 32, LAPIC_TIMER_DIVIDER * NSEC_PER_SEC);
-	lapic_timer_set(0);
-	alarm_kind = lapic_timer_init() ? ALARM_TSC_DEADLINE : ALARM_APIC;
+	alarm_set = other.read ? alarm_set_for_wrap : event->set;
+	alarm_set(UINT64_MAX);
 }
 
 void time_init(void)
 {
 	irqflags_t f = irq_save();
 	clock.base_tsc = tsc_ordered();
-	uint64_t hz = cpuid_tsc_hz(&apic_hz);
-	tsc_khz_exact = hz != 0;
-	bool need_window = !hz || (lapic_present() && !apic_hz && !(cpuid(1, 0).ecx & BIT(24)));
-	if (need_window) {
-		reference = clockref_start();
-		uint64_t measured = reference ? measure() : 0;
-		if (reference && reference->stop)
-			reference->stop();
-		if (!hz)
-			hz = measured;
-	}
-	if (!hz)
-		hz = measure_by_apic();
-	clock.ns_per_tick = muldiv(NSEC_PER_SEC, 1ull << 32, hz); /* so that the time since base_tsc counts */
-	clock_set_rate(hz);
-	alarm_init();
+	clocksource_tsc.start(&clocksource_tsc);
+	clock.ns_per_tick = muldiv(NSEC_PER_SEC, 1ull << 32, clocksource_tsc.hz); /* the time since base_tsc counts */
+	clock_set_rate(clocksource_tsc.hz);
+	for (size_t i = 1; i < ARRAY_SIZE(sources); i++)
+		if (!sources[i]->start(sources[i]))
+			sources[i]->hz = 0;
+	source_choose();
+	event_choose();
 	irq_restore(f);
-	log_debug("time: rate from %s, APIC timer %llu Hz",
-		  tsc_khz_exact	      ? "CPUID"
-			  : reference ? reference->name
-				      : "nothing",
-		  (unsigned long long)apic_hz);
 }
 
-void time_refine(void)
+static int rate_print(char *buf, size_t len, const char *before, const char *name, uint64_t hz)
 {
-	if (tsc_khz_exact || !reference || !reference->refinable)
-		return;
-	irqflags_t f = irq_save();
-	/* Without the APIC part: its counter is in use. */
-	struct sample now;
-	uint64_t old_hz = tsc_khz * 1000;
-	uint64_t hz = sample_take(&now) ? tsc_hz_between(&first_sample, &now, old_hz) : 0;
-	/* A correction of more than 2 % means that the number of wraps was guessed wrong or the reference is broken. */
-	bool good = hz > old_hz / 50 * 49 && hz < old_hz / 50 * 51;
-	if (good)
-		clock_set_rate(hz);
-	irq_restore(f);
-	if (good)
-		log_debug("time: TSC refined from %llu to %llu kHz", (unsigned long long)(old_hz / 1000),
-			  (unsigned long long)tsc_khz);
-}
-
-uint64_t time_tsc_khz(void)
-{
-	return tsc_khz;
+	return snprintf(buf, len, "%s%s %llu.%03llu MHz", before, name, (unsigned long long)(hz / 1000000),
+			(unsigned long long)(hz / 1000 % 1000));
 }
 
 const char *time_source_name(void)
 {
-	snprintf(source_name, sizeof(source_name), "TSC %llu MHz", (unsigned long long)((tsc_khz + 500) / 1000));
-	return source_name;
+	static char text[128];
+	size_t n = (size_t)rate_print(text, sizeof(text), "", source->name, source->hz);
+	const char *before = " (rather than ";
+	for (size_t i = 0; i < ARRAY_SIZE(sources) && n < sizeof(text); i++) {
+		if (sources[i] == source || !sources[i]->hz)
+			continue;
+		n += (size_t)rate_print(text + n, sizeof(text) - n, before, sources[i]->name, sources[i]->hz);
+		before = ", ";
+	}
+	if (before[0] == ',' && n < sizeof(text))
+		strlcpy(text + n, ")", sizeof(text) - n);
+	return text;
 }
 
 const char *time_alarm_name(void)
 {
-	switch (alarm_kind) {
-	case ALARM_PIT:
-		return "PIT";
-	case ALARM_APIC:
-		return "APIC timer";
-	case ALARM_TSC_DEADLINE:
-		return "APIC timer, TSC deadline";
-	}
-	return "";
+	static char text[48];
+	if (!event)
+		return "none";
+	rate_print(text, sizeof(text), "", event->name, event->hz);
+	return text;
 }
 
 /*
- * TSC value at which the clock reads deadline_ns. Interrupts off on the CPU that could be the writer, so no retry is
- * needed there; another CPU's refinement makes the result wrong by the correction of one alarm at most, and time_ns()
- * is asked again then.
+ * Interrupts off on the CPU that could be the writer, so no retry is needed there; another CPU's refinement makes the
+ * result wrong by the correction of one alarm at most, and time_ns() is asked again then.
  */
-static uint64_t deadline_to_tsc(uint64_t deadline_ns)
+uint64_t clock_deadline_to_tsc(uint64_t deadline_ns)
 {
-	uint64_t base_ns = clock.base_ns;
-	uint64_t delta = deadline_ns > base_ns ? deadline_ns - base_ns : 0;
-	u128 ticks = (u128)delta * clock.ticks_per_ns >> 32;
+	uint64_t from_ns = other.read ? time_ns() : clock.base_ns;
+	uint64_t from_tsc = other.read ? tsc_ordered() : clock.base_tsc;
+	uint64_t delta = deadline_ns > from_ns ? deadline_ns - from_ns : 0;
+	unsigned __int128 ticks = (unsigned __int128)delta * clock.ticks_per_ns >> 32;
 	uint64_t at;
-	if (ticks > INT64_MAX || __builtin_add_overflow(clock.base_tsc, (uint64_t)ticks + 1, &at))
+	if (ticks > INT64_MAX || __builtin_add_overflow(from_tsc, (uint64_t)ticks + 1, &at))
 		return UINT64_MAX;
 	return at;
 }
 
 void time_alarm_set(uint64_t deadline_ns)
 {
-	if (alarm_kind == ALARM_TSC_DEADLINE) {
-		lapic_timer_set_tsc(deadline_ns == UINT64_MAX ? 0 : deadline_to_tsc(deadline_ns));
-		return;
-	}
-	if (deadline_ns == UINT64_MAX) {
-		if (alarm_kind == ALARM_APIC)
-			lapic_timer_set(0);
-		else
-			pit_alarm_set(0);
-		return;
-	}
-	uint64_t now = time_ns();
-	uint64_t delta = deadline_ns > now ? deadline_ns - now : 0;
-	if (alarm_kind == ALARM_APIC) {
-		u128 ticks = ((u128)delta * apic_ticks_per_ns >> 32) + 1;
-		lapic_timer_set(ticks < UINT32_MAX ? (uint32_t)ticks : UINT32_MAX);
-	} else {
-		delta = MIN(delta, 50 * NSEC_PER_MSEC);
-		pit_alarm_set((uint16_t)(delta * PIT_HZ / NSEC_PER_SEC + 1));
-	}
+	alarm_set(deadline_ns);
 }
 
 void time_delay_us(unsigned us)

@@ -20,8 +20,11 @@
 
 enum {
 	VECTOR_DEBUG = 1,
+	VECTOR_NMI = 2,
+	VECTOR_DOUBLE_FAULT = 8,
 	VECTOR_PAGE_FAULT = 14,
 	VECTOR_X87 = 16,
+	VECTOR_MACHINE_CHECK = 18,
 	VECTOR_SIMD = 19,
 	EXCEPTIONS = 32,
 	FIRST_INTERRUPT = 32,
@@ -152,6 +155,11 @@ static void page_fault(struct trap_frame *f, uint64_t error_code)
 	kernel_trap(f, &info);
 }
 
+const char *trap_name(unsigned vector)
+{
+	return vector < EXCEPTIONS ? traps[vector].name : "interrupt";
+}
+
 void trap_enter(struct trap_frame *f, unsigned vector, uint64_t error_code)
 {
 	if (likely(vector == VECTOR_PAGE_FAULT)) {
@@ -175,8 +183,12 @@ void trap_enter(struct trap_frame *f, unsigned vector, uint64_t error_code)
 		info.si_code = simd_code();
 	else if (vector == VECTOR_DEBUG)
 		info.si_code = debug_code();
-	else if (info.kind == TRAP_FATAL)
-		info.addr = vaddr(read_cr2()); /* a double fault by stack overflow: the guard page that was hit */
+	else if (vector == VECTOR_DOUBLE_FAULT)
+		info.addr = vaddr(read_cr2()); /* by stack overflow: the guard page that was hit */
+	else if (vector == VECTOR_NMI)
+		nmi_note();
+	else if (vector == VECTOR_MACHINE_CHECK && machine_check_can_go_on())
+		return;
 
 	if (trap_from_user(f))
 		user_trap_note(vector, error_code, 0);
@@ -208,13 +220,24 @@ struct extable_entry {
 };
 extern const struct extable_entry __start_extable[], __stop_extable[];
 
+static const struct extable_entry *extable_find(uint64_t ip)
+{
+	for (const struct extable_entry *e = __start_extable; e < __stop_extable; e++)
+		if ((uint64_t)&e->insn + (uint64_t)(int64_t)e->insn == ip)
+			return e;
+	return NULL;
+}
+
+bool trap_touches_user(const struct trap_frame *f)
+{
+	return extable_find(f->rip);
+}
+
 bool trap_fixup(struct trap_frame *f)
 {
-	for (const struct extable_entry *e = __start_extable; e < __stop_extable; e++) {
-		if ((uint64_t)&e->insn + (uint64_t)(int64_t)e->insn == f->rip) {
-			f->rip = (uint64_t)&e->fixup + (uint64_t)(int64_t)e->fixup;
-			return true;
-		}
-	}
-	return false;
+	const struct extable_entry *e = extable_find(f->rip);
+
+	if (e)
+		f->rip = (uint64_t)&e->fixup + (uint64_t)(int64_t)e->fixup;
+	return e;
 }

@@ -56,6 +56,8 @@ const char *trap_error_text(const struct trap_info *info, char *buf, size_t len)
 			return "no selector involved";
 		snprintf(buf, len, "%s entry %llu%s", tables[e >> 1 & 3], e >> 3, e & 1 ? ", external event" : "");
 		return buf;
+	case 18:
+		return machine_check_text();
 	case 21:
 		snprintf(buf, len, "control protection code %llu", e);
 		return buf;

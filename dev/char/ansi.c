@@ -47,7 +47,7 @@ static void cursor_restore(struct screen *s)
 static void move_to(struct screen *s, unsigned row, unsigned column)
 {
 	int base = s->origin ? s->top : 0;
-	int limit = s->origin ? s->bottom : SCREEN_ROWS - 1;
+	int limit = s->origin ? s->bottom : s->rows - 1;
 	screen_move(s, MIN(base + (int)row - 1, limit), (int)column - 1);
 }
 
@@ -162,7 +162,8 @@ static void select_graphics(struct screen *s)
 
 static void erase_display(struct screen *s, unsigned what)
 {
-	unsigned here = s->row * SCREEN_COLUMNS + s->column, all = SCREEN_ROWS * SCREEN_COLUMNS;
+	unsigned here = s->row * s->columns + s->column;
+	unsigned all = s->rows * s->columns;
 	if (what == 0)
 		screen_erase(s, here, all);
 	else if (what == 1)
@@ -173,13 +174,13 @@ static void erase_display(struct screen *s, unsigned what)
 
 static void erase_line(struct screen *s, unsigned what)
 {
-	unsigned start = s->row * SCREEN_COLUMNS;
+	unsigned start = s->row * s->columns;
 	if (what == 0)
-		screen_erase(s, start + s->column, start + SCREEN_COLUMNS);
+		screen_erase(s, start + s->column, start + s->columns);
 	else if (what == 1)
 		screen_erase(s, start, start + s->column + 1u);
 	else if (what == 2)
-		screen_erase(s, start, start + SCREEN_COLUMNS);
+		screen_erase(s, start, start + s->columns);
 }
 
 static void set_modes(struct screen *s, bool on)
@@ -220,11 +221,11 @@ static void report(struct screen *s)
 
 static void set_region(struct screen *s)
 {
-	unsigned top = param(s, 0, 1), bottom = MIN(param(s, 1, SCREEN_ROWS), SCREEN_ROWS);
+	unsigned top = param(s, 0, 1), bottom = MIN(param(s, 1, s->rows), (unsigned)s->rows);
 	if (top >= bottom)
 		return;
-	s->top = (uint8_t)(top - 1);
-	s->bottom = (uint8_t)(bottom - 1);
+	s->top = (uint16_t)(top - 1);
+	s->bottom = (uint16_t)(bottom - 1);
 	move_to(s, 1, 1);
 }
 
@@ -253,7 +254,7 @@ static void tabs_clear(struct screen *s)
 static void csi_plain(struct screen *s, uint8_t final)
 {
 	unsigned n = param(s, 0, 1);
-	unsigned here = s->row * SCREEN_COLUMNS + s->column;
+	unsigned here = s->row * s->columns + s->column;
 	switch (final) {
 	case '@':
 		screen_insert_cells(s, n);
@@ -313,13 +314,13 @@ static void csi_plain(struct screen *s, uint8_t final)
 		screen_scroll_down(s, s->top, s->bottom, n);
 		break;
 	case 'X':
-		screen_erase(s, here, here + MIN(n, (unsigned)SCREEN_COLUMNS - s->column));
+		screen_erase(s, here, here + MIN(n, (unsigned)s->columns - s->column));
 		break;
 	case 'Z':
 		screen_back_tab(s, n);
 		break;
 	case 'b':
-		for (n = MIN(n, SCREEN_ROWS * SCREEN_COLUMNS); n > 0 && s->last_code; n--)
+		for (n = MIN(n, (unsigned)s->rows * s->columns); n > 0 && s->last_code; n--)
 			screen_put(s, s->last_code);
 		break;
 	case 'c':
@@ -437,7 +438,7 @@ static void escape_byte(struct screen *s, uint8_t c)
 		break;
 	case 'c': {
 		bool bell = s->bell;
-		screen_init(s);
+		screen_reset(s);
 		s->bell = bell;
 		break;
 	}

@@ -6,9 +6,8 @@
  * with bytes that are not printable as \xNN; a write adds a record. A handle's private state is the number of the next
  * record to read; the log itself needs no lock.
  *
- * Readers are woken from log_notify, which runs in any context, also under the scheduler's own locks. Spinlocks switch
- * interrupts off, so with interrupts on (and outside a handler) none is held and waking is safe; otherwise the wake-up
- * is left to the end of the next interrupt.
+ * Readers are woken by a task: log_notify runs in any context, also under the scheduler's own locks, where a thread
+ * cannot be woken.
  */
 #include <asm/fcntl.h>
 #include <asm/poll.h>
@@ -16,9 +15,9 @@
 #include "abi/errno_kernel.h"
 #include "dev/char/kmsg.h"
 #include "dev/chardev.h"
-#include "dev/irq.h"
 #include "lib/printf.h"
 #include "mm/slab.h"
+#include "sched/async.h"
 #include "sched/mutex.h"
 #include "sched/wait.h"
 
@@ -28,19 +27,20 @@
 
 static struct wait_queue readers = WAIT_QUEUE_INIT(readers);
 
-static void wake_readers(void)
+static enum async_poll wake_poll(struct async_task *self)
 {
+	(void)self;
 	wait_wake_key(&readers, POLLIN | POLLRDNORM);
+	return ASYNC_PENDING; /* woken by the next record */
 }
+
+static const struct async_ops wake_ops = {.name = "kmsg readers", .poll = wake_poll};
+static struct async_task wake_task;
 
 static void log_grew(void)
 {
-	if (!wait_queue_active(&readers))
-		return;
-	if (irq_enabled() && this_cpu()->irq_depth == 0)
-		wake_readers();
-	else
-		irq_deferred_raise();
+	if (wait_queue_active(&readers))
+		async_wake_anywhere(&wake_task);
 }
 
 size_t kmsg_format(const struct log_record *r, char *buf)
@@ -192,7 +192,8 @@ static struct chardev kmsg = {.name = "kmsg", .major = 1, .minor = 11, .mode = 0
 
 int kmsg_register(void)
 {
-	irq_deferred_set(wake_readers);
+	async_task_init(&wake_task, &wake_ops, ASYNC_NORMAL);
+	async_spawn(&wake_task);
 	log_notify = log_grew;
 	return chardev_register(&kmsg);
 }

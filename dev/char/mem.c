@@ -1,6 +1,7 @@
 /*
  * The devices that are nothing but behaviour: null, zero, full, random, urandom (man 4 null, full, random).
  */
+#include <linux/fs.h>
 #include <linux/random.h>
 #include "abi/errno_kernel.h"
 #include "core/log.h"
@@ -60,7 +61,8 @@ static int64_t write_full(struct chardev_handle *h, struct uio *u)
 static int64_t seek_nowhere(struct chardev_handle *h, int64_t offset, int whence)
 {
 	(void)offset;
-	(void)whence;
+	if (whence < SEEK_SET || whence > SEEK_HOLE)
+		return -EINVAL;
 	h->pos = 0;
 	return 0;
 }

@@ -5,9 +5,10 @@
  * turns typed bytes into lines and echo; it is a pure machine without locks. This core stands between them and the
  * programs: it feeds the machine, sleeps, wakes, polls, and enforces job control.
  *
- * Input. tty_input() runs in the driver's interrupt: under t->lock it feeds the machine and hands the echo to the
- * driver at once, so echo never waits for a thread and Ctrl-C works when no thread runs. Signals and wake-ups are
- * collected as effects and done after the lock is dropped (tty_effects_unlock), because they take locks of lower rank.
+ * Input. tty_input() is called by the driver's asynchronous task, which its interrupt handler wakes (sched/async.h):
+ * under t->lock it feeds the machine and hands the echo to the driver at once. The tasks' executor comes before all
+ * ordinary threads, so echo and Ctrl-C wait for no program. Signals and wake-ups are collected as effects and done
+ * after the lock is dropped (tty_effects_unlock), because they take locks of lower rank.
  *
  * Output. A writer holds write_lock for the whole of its write, copies from the program piece by piece and, under
  * t->lock, processes as much as the driver has room for. Without room it sleeps on write_wait until the driver calls
@@ -22,9 +23,9 @@
  *
  * Lifetime: terminals are registered at boot and never go away; a hot-pluggable one would need a reference count here.
  *
- * Rejected: a kernel thread or tasklet between interrupt and line discipline (one more switch for each key, and Ctrl-C
- * would need the scheduler); holding read_lock while waiting for input (a second reader could then not be
- * interrupted).
+ * Rejected: the line discipline inside the interrupt handler (a pasted page is thousands of bytes with interrupts off,
+ * and everything it touches would have to be safe there); holding read_lock while waiting for input (a second reader
+ * could then not be interrupted).
  */
 #include <asm/fcntl.h>
 #include <asm/poll.h>
@@ -91,7 +92,7 @@ void tty_effects_unlock(struct tty *t, irqflags_t f)
 size_t tty_input_room(struct tty *t)
 {
 	SPIN_GUARD(&t->lock);
-	size_t room = ntty_room(&t->ntty);
+	size_t room = t->taker ? NTTY_BUFFER : ntty_room(&t->ntty);
 	t->throttled = room == 0;
 	return room;
 }
@@ -112,10 +113,16 @@ void tty_unthrottle(struct tty *t)
 size_t tty_input(struct tty *t, const char *buf, size_t len)
 {
 	random_event();
+	size_t diverted = 0;
+	if (unlikely(READ_ONCE(t->taker) || READ_ONCE(t->attention_until_ns))) {
+		diverted = tty_divert(t, buf, len);
+		if (diverted == len)
+			return len;
+	}
 	irqflags_t f = spin_lock(&t->lock);
-	size_t taken = ntty_receive(&t->ntty, (const uint8_t *)buf, len);
+	size_t taken = ntty_receive(&t->ntty, (const uint8_t *)buf + diverted, len - diverted);
 	tty_effects_unlock(t, f);
-	return taken;
+	return diverted + taken;
 }
 
 void tty_output_ready(struct tty *t)
@@ -228,7 +235,8 @@ static int64_t tty_read(struct chardev_handle *h, struct uio *u)
 
 static bool output_possible(const struct tty *t)
 {
-	return !READ_ONCE(t->ntty.stopped) && !echo_waits(t) && t->ops->write_room((struct tty *)t) >= NTTY_OUTPUT_MAX;
+	return !READ_ONCE(t->ntty.stopped) && !READ_ONCE(t->taker) && !echo_waits(t) &&
+		t->ops->write_room((struct tty *)t) >= NTTY_OUTPUT_MAX;
 }
 
 /* Processes and queues as much of the bytes as there is room for; returns how many of them. */
@@ -238,9 +246,10 @@ static size_t write_some(struct tty *t, const uint8_t *bytes, size_t len)
 	size_t used = 0;
 	size_t made = 0;
 	irqflags_t f = spin_lock(&t->lock);
-	if (!t->ntty.stopped && echo_waits(t))
+	bool held = t->ntty.stopped || t->taker;
+	if (!held && echo_waits(t))
 		echo_flush_locked(t);
-	if (!t->ntty.stopped && !echo_waits(t)) /* what was typed first is shown first */
+	if (!held && !echo_waits(t)) /* what was typed first is shown first */
 		made = ntty_output(&t->ntty, bytes, len, &used, out, MIN(sizeof(out), t->ops->write_room(t)));
 	if (made > 0)
 		(void)t->ops->write(t, (const char *)out,

@@ -89,6 +89,7 @@ static void line_options(struct tty *t, const char *options)
 
 static void log_start(struct tty *t)
 {
+	t->is_console = true;
 	if (!t->log)
 		return;
 	log_console_register(t->log, t->log_replay);

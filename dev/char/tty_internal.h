@@ -27,7 +27,11 @@ struct tty {
 	uint32_t hangups;	/* L, read without: handles of an earlier count are dead */
 	bool exclusive;		/* L: TIOCEXCL */
 	bool throttled;		/* L: the driver was told that there is no room */
-	struct ntty ntty;	/* L */
+	bool is_console;	/* named by console=, or the only one; set once */
+	/* L, read without: who has taken the terminal from the programs (tty_take.c), or NULL */
+	void (*taker)(const char *bytes, size_t len);
+	uint64_t attention_until_ns; /* L, read without: a break came; until then the next key is a command; 0: none */
+	struct ntty ntty;	     /* L */
 };
 
 /* An open description's private state. */
@@ -62,6 +66,9 @@ int tty_drain(struct tty_handle *h) must_check;
 void tty_flush_output(struct tty *t);
 /* After input was taken or thrown away, no lock held: lets a driver go on that was told to wait. */
 void tty_unthrottle(struct tty *t);
+
+/* tty_take.c: input of a terminal that is taken or has had a break: how many bytes were not for the line discipline. */
+size_t tty_divert(struct tty *t, const char *buf, size_t len);
 
 /* tty_console.c */
 int tty_nodes_register(void); /* /dev/tty and /dev/console */

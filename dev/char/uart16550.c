@@ -8,11 +8,11 @@
  * polling, after the ring has been pushed out the same way, so that its lines stand where they belong and a panic
  * leaves nothing behind in memory.
  *
- * Input. The interrupt empties the receive FIFO into the line discipline as far as there is room; without room the
- * receive interrupt is switched off until a reader made some, so that a pasted file waits at the sender's end (or
- * overruns the FIFO, on a real line without flow control). What the line discipline itself cannot take is dropped and
- * counted.
- * Received breaks are dropped.
+ * Input. The interrupt moves bytes from the receive FIFO to a lock-free ring and wakes a task, which feeds the line
+ * discipline as far as there is room. With the ring full the receive interrupt is switched off until the task has
+ * emptied it, so that a pasted file waits at the sender's end (or overruns the FIFO, on a real line without flow
+ * control). What the line discipline itself cannot take is dropped and counted.
+ * A break calls for attention (tty_break): it is no input, and what came before it is handed on first.
  *
  * Locking: u->lock guards ring and registers. The log may be written with any lock held, even this one's rank or
  * above, so it does not go through the lock checker; it tries for a bounded time (only another CPU can hold the lock
@@ -28,9 +28,11 @@
 #include "core/panic.h"
 #include "dev/irq.h"
 #include "dev/tty.h"
+#include "lib/mpmc.h"
 #include "lib/ring.h"
 #include "mm/slab.h"
 #include "mm/usercopy.h"
+#include "sched/async.h"
 #include "sync/atomic.h"
 #include "sync/spinlock.h"
 
@@ -45,7 +47,7 @@ enum uart_reg {
 	UART_SCRATCH = 7,
 };
 
-#define IER_RECEIVE BIT(0)
+#define IER_RECEIVE (BIT(0) | BIT(2)) /* data; line status, without which a break may come unheard */
 #define IER_TRANSMIT BIT(1)
 #define IIR_NONE BIT(0)
 #define IIR_FIFO_WORKS 0xc0
@@ -62,6 +64,8 @@ enum uart_reg {
 #define FIFO_BYTES 16
 #define TX_RING_BYTES 4096
 #define POLL_MAX 100000 /* looks at a transmitter that never gets ready before a byte is given up */
+#define RX_RING_CELLS 256
+#define RX_BREAK 0x100 /* in the ring, among bytes */
 #define PORTS_MAX 4
 
 struct uart {
@@ -74,10 +78,13 @@ struct uart {
 	uint8_t enabled;  /* what UART_IRQ_ENABLE holds; lock */
 	bool stopped;	  /* Ctrl-S: the ring waits; lock */
 	bool polled;	  /* it has no interrupt: everything is sent by polling; immutable */
-	uint32_t dropped; /* input bytes without room */
+	uint32_t dropped; /* input bytes without room; the task's */
+	struct mpmc rx;	  /* the interrupt puts, the task gets */
+	struct async_task rx_task;
 	struct irq_action action;
 	struct log_console log;
 	uint8_t tx_storage[TX_RING_BYTES];
+	struct mpmc_cell rx_cells[RX_RING_CELLS];
 };
 
 static const struct {
@@ -240,51 +247,82 @@ static const struct tty_driver_ops uart_ops = {
 	.ioctl = uart_ioctl,
 };
 
-/* --- interrupt --- */
+/* --- input: from the interrupt --- */
 
-static void receive_enable(struct uart *u, bool on)
+/* What lies in the FIFO, as far as there is room for it. */
+static void receive(struct uart *u)
+{
+	uint8_t status;
+	irqflags_t f = spin_lock(&u->lock);
+	while ((status = reg_read(u, UART_LINE_STATUS)) & LSR_DATA) {
+		if (unlikely(mpmc_full(&u->rx))) {
+			u->enabled &= (uint8_t)~IER_RECEIVE;
+			reg_write(u, UART_IRQ_ENABLE, u->enabled);
+			break;
+		}
+		uint8_t byte = reg_read(u, UART_DATA);
+		if (status == 0xff)
+			break; /* the device went away */
+		(void)mpmc_put(&u->rx, status & LSR_BREAK ? RX_BREAK : byte);
+	}
+	spin_unlock(&u->lock, f);
+	async_wake(&u->rx_task); /* also when it went off: the task may have emptied the ring just before */
+}
+
+/* --- input: the task --- */
+
+static void receive_resume(struct uart *u)
 {
 	SPIN_GUARD(&u->lock);
-	u->enabled = (uint8_t)(on ? u->enabled | IER_RECEIVE : u->enabled & ~IER_RECEIVE);
-	reg_write(u, UART_IRQ_ENABLE, u->enabled);
+	u->enabled |= IER_RECEIVE;
+	reg_write(u, UART_IRQ_ENABLE, u->enabled); /* what lies in the FIFO interrupts at once */
 }
+
+/* Whether there is something to hand on and room for it; without room the terminal calls uart_unthrottle() later. */
+static bool input_can_move(struct uart *u)
+{
+	if (!mpmc_empty(&u->rx))
+		return tty_input_room(u->tty) > 0;
+	if (unlikely(!(READ_ONCE(u->enabled) & IER_RECEIVE)))
+		receive_resume(u);
+	return false;
+}
+
+/* What came before a break is handed on before it, and what came after it after. */
+static void input_move(struct uart *u)
+{
+	char bytes[64];
+	size_t room = MIN(tty_input_room(u->tty), sizeof(bytes)), n = 0;
+	uint64_t value = 0;
+	while (n < room && value != RX_BREAK && mpmc_get(&u->rx, &value))
+		if (value != RX_BREAK)
+			bytes[n++] = (char)value;
+	if (n > 0)
+		u->dropped += (uint32_t)(n - tty_input(u->tty, bytes, n));
+	if (value == RX_BREAK)
+		tty_break(u->tty);
+}
+
+static enum async_poll input_poll(struct async_task *self)
+{
+	struct uart *u = container_of(self, struct uart, rx_task);
+	ASYNC_BEGIN(self);
+	for (;;) {
+		AWAIT(self, input_can_move(u));
+		input_move(u);
+	}
+	ASYNC_END(self);
+}
+
+static const struct async_ops input_ops = {.name = "serial input", .poll = input_poll};
 
 static void uart_unthrottle(struct tty *t)
 {
-	receive_enable(tty_private(t), true); /* what lies in the FIFO interrupts at once */
+	struct uart *u = tty_private(t);
+	async_wake(&u->rx_task);
 }
 
-/* Room for input. Without any, bytes stay in the FIFO (and, in a virtual machine, with the host) until a reader came. */
-static size_t receive_room(struct uart *u)
-{
-	size_t room = tty_input_room(u->tty);
-	if (likely(room > 0))
-		return room;
-	receive_enable(u, false);
-	room = tty_input_room(u->tty);
-	if (room > 0)
-		receive_enable(u, true);
-	return room;
-}
-
-static void receive(struct uart *u)
-{
-	char bytes[64];
-	size_t room = MIN(receive_room(u), sizeof(bytes));
-	size_t n = 0;
-	uint8_t status;
-	irqflags_t f = spin_lock(&u->lock);
-	while (n < room && ((status = reg_read(u, UART_LINE_STATUS)) & LSR_DATA)) {
-		char c = (char)reg_read(u, UART_DATA);
-		if (!(status & LSR_BREAK))
-			bytes[n++] = c;
-		else if (status == 0xff)
-			break; /* the device went away */
-	}
-	spin_unlock(&u->lock, f);
-	if (n > 0)
-		u->dropped += (uint32_t)(n - tty_input(u->tty, bytes, n));
-}
+/* --- interrupt --- */
 
 static void uart_interrupt(void *arg)
 {
@@ -405,6 +443,8 @@ static int uart_start(unsigned i)
 	u->tty = t;
 	spin_init(&u->lock, LOCK_SERIAL, "uart");
 	ring_init(&u->tx, u->tx_storage, sizeof(u->tx_storage));
+	mpmc_init(&u->rx, u->rx_cells, RX_RING_CELLS);
+	async_task_init(&u->rx_task, &input_ops, ASYNC_HIGH);
 	tty_init(t, places[i].name, 4, 64 + i, &uart_ops, u);
 
 	reg_write(u, UART_IRQ_ENABLE, 0);
@@ -430,10 +470,7 @@ static int uart_start(unsigned i)
 		u->polled = true;
 		return 0;
 	}
-	irqflags_t f = spin_lock(&u->lock);
-	u->enabled |= IER_RECEIVE;
-	reg_write(u, UART_IRQ_ENABLE, u->enabled);
-	spin_unlock(&u->lock, f);
+	async_spawn(&u->rx_task); /* its first poll switches the receive interrupt on */
 	return 0;
 
 err_port:

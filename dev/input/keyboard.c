@@ -2,6 +2,13 @@
  * Scan codes, set 1: a key sends its code when pressed and code + 0x80 when released; keys that came after the first
  * PC/AT send 0xe0 before it; Pause sends 0xe1 and five more. Names below are the keys' places on the US layout.
  *
+ * Codes get lost, and lines carry noise, so nothing here waits for a code that may not come: a Pause sequence that goes on
+ * otherwise than it must is over, and an overrun (0x00, 0xff) lets go of all modifiers, since their release may be among
+ * what is lost.
+ *
+ * A dead key waits for the next character and becomes one with it; where there is no such character, or a space follows,
+ * the accent stands alone. Any other key forgets it.
+ *
  * What the keys that are not characters send is the Linux console's (terminfo "linux"). Alt puts ESC before a key's
  * character. AltGr is the right Alt key on layouts that use it, and a second Alt elsewhere.
  */
@@ -30,6 +37,7 @@ enum scan_code {
 	KEY_SCROLL_LOCK = 0x46,
 	KEY_PAD_7 = 0x47, /* to the keypad's point = 0x53 */
 	KEY_PAD_POINT = 0x53,
+	KEY_SYSRQ = 0x54, /* Print with Alt held */
 	KEY_F11 = 0x57,
 	KEY_F12 = 0x58,
 };
@@ -93,22 +101,41 @@ static uint32_t control_of(uint32_t c)
 static size_t send_code(const struct keyboard *k, char out[KEYBOARD_OUT_MAX], uint32_t code)
 {
 	size_t n = 0;
-	bool altgr_is_alt = k->altgr &&
-		!(k->map->keys[0x10].altgr || k->map->keys[0x12].altgr || k->map->keys[0x03].altgr);
-	if (k->alt || altgr_is_alt)
+	if (k->alt || (k->altgr && !k->map->altgr))
 		out[n++] = ESC;
 	return n + utf8_encode(code, out + n);
 }
 
-static size_t send_character(const struct keyboard *k, uint8_t key, char out[KEYBOARD_OUT_MAX])
+static bool is_dead(uint32_t code)
+{
+	return code >= KEYMAP_DEAD && code < KEYMAP_DEAD + KEYMAP_ACCENTS;
+}
+
+/* A character, or a dead key, behind a dead key. */
+static size_t send_composed(struct keyboard *k, char out[KEYBOARD_OUT_MAX], uint32_t code)
+{
+	uint16_t dead = k->dead;
+	uint32_t accent = keymap_accents[dead - KEYMAP_DEAD];
+
+	k->dead = is_dead(code) && code != dead ? (uint16_t)code : 0;
+	if (code == ' ' || is_dead(code))
+		return send_code(k, out, accent);
+	for (unsigned i = 0; i < k->map->compose_count; i++) {
+		const struct keymap_compose *c = &k->map->compose[i];
+		if (c->dead == dead && c->letter == code)
+			return send_code(k, out, c->result);
+	}
+	size_t n = send_code(k, out, accent);
+	return n + utf8_encode(code, out + n);
+}
+
+static size_t send_character(struct keyboard *k, uint8_t key, char out[KEYBOARD_OUT_MAX])
 {
 	if (key >= KEYMAP_KEYS)
 		return 0;
 	const struct keymap_key *m = &k->map->keys[key];
 	bool shift = k->shift_left || k->shift_right;
-	/* Caps Lock turns the keys whose two characters are a letter's two cases, also outside ASCII. */
-	bool letter = (m->plain >= 'a' && m->plain <= 'z') ||
-		(m->plain >= 0xe0 && m->plain < 0xff && m->shift == m->plain - 0x20);
+	bool letter = m->caps || (m->plain >= 'a' && m->plain <= 'z');
 	if (k->caps_lock && letter)
 		shift = !shift;
 	uint32_t code = shift ? m->shift : m->plain;
@@ -120,6 +147,12 @@ static size_t send_character(const struct keyboard *k, uint8_t key, char out[KEY
 		code = control_of(code);
 		if (code == 0xffff)
 			return 0;
+	}
+	if (k->dead)
+		return send_composed(k, out, code);
+	if (is_dead(code)) {
+		k->dead = (uint16_t)code;
+		return 0;
 	}
 	return send_code(k, out, code);
 }
@@ -157,10 +190,12 @@ static bool modifier(struct keyboard *k, uint8_t key, bool extended, bool down)
 	default:
 		return false;
 	}
-	if (down) {
+	uint8_t bit = (uint8_t)(1 << (lock - &k->caps_lock));
+	if (down && !(k->locks_held & bit)) {
 		*lock = !*lock;
 		k->leds_changed = true;
 	}
+	k->locks_held = (uint8_t)(down ? k->locks_held | bit : k->locks_held & ~bit);
 	return true;
 }
 
@@ -168,6 +203,8 @@ static size_t key_pressed(struct keyboard *k, uint8_t key, bool extended, bool a
 			  char out[KEYBOARD_OUT_MAX])
 {
 	bool shift = k->shift_left || k->shift_right, ctrl = k->ctrl_left || k->ctrl_right;
+	if (extended || key >= KEYMAP_KEYS || !k->map->keys[key].plain)
+		k->dead = 0;
 	if (key >= KEY_PAD_7 && key <= KEY_PAD_POINT) {
 		unsigned i = key - KEY_PAD_7;
 		bool digit = !extended && (k->num_lock != shift || !pad_keys[i]);
@@ -200,8 +237,18 @@ static size_t key_pressed(struct keyboard *k, uint8_t key, bool extended, bool a
 
 size_t keyboard_decode(struct keyboard *k, uint8_t code, bool application_cursor, char out[KEYBOARD_OUT_MAX])
 {
+	static const uint8_t pause[] = {0x1d, 0x45, 0xe1, 0x9d, 0xc5}; /* behind its 0xe1: Ctrl and Num Lock, by name */
 	if (k->skip) {
-		k->skip--;
+		if (code == pause[sizeof(pause) - k->skip]) {
+			k->skip--;
+			return 0;
+		}
+		k->skip = 0;
+	}
+	if (code == 0x00 || code == 0xff) {
+		k->prefix = 0;
+		k->shift_left = k->shift_right = k->ctrl_left = k->ctrl_right = k->alt = k->altgr = false;
+		k->locks_held = 0;
 		return 0;
 	}
 	if (code == 0xe0) {
@@ -211,11 +258,15 @@ size_t keyboard_decode(struct keyboard *k, uint8_t code, bool application_cursor
 	bool extended = k->prefix != 0;
 	k->prefix = 0;
 	if (code == 0xe1) {
-		k->skip = 5;
+		k->skip = sizeof(pause);
 		return 0;
 	}
 	uint8_t key = code & (uint8_t)~RELEASED;
 	bool down = !(code & RELEASED);
+	if (key == KEY_SYSRQ) {
+		k->attention |= down;
+		return 0;
+	}
 	if (key == 0 || modifier(k, key, extended, down) || !down)
 		return 0;
 	return key_pressed(k, key, extended, application_cursor, out);

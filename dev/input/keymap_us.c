@@ -1,4 +1,4 @@
-/* The US layout, and the list of layouts. Further ones are further tables. */
+/* The US layout, which is always there, and the search among it and those made at build time (mk/keymap.mk). */
 #include "dev/input/keyboard.h"
 #include "lib/string.h"
 
@@ -31,12 +31,10 @@ const struct keymap keymap_us = {
 		},
 };
 
-static const struct keymap *const keymaps[] = {&keymap_us};
-
 const struct keymap *keymap_find(const char *name)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(keymaps); i++)
-		if (str_equal(keymaps[i]->name, name))
-			return keymaps[i];
-	return NULL;
+	for (const struct keymap *const *m = keymaps_generated; *m; m++)
+		if (str_equal((*m)->name, name))
+			return *m;
+	return str_equal(keymap_us.name, name) ? &keymap_us : NULL;
 }

@@ -378,3 +378,66 @@ KTEST(tty, unknown_ioctl)
 	KTEST_EQ(tty_ops.ioctl(&handle, TIOCGWINSZ, 0), -EFAULT);
 	teardown();
 }
+
+/* --- taken by the monitor --- */
+
+static char taken_bytes[16];
+static size_t taken_len;
+static char attention_key;
+
+static void taker(const char *bytes, size_t len)
+{
+	len = MIN(len, sizeof(taken_bytes) - taken_len);
+	memcpy(taken_bytes + taken_len, bytes, len);
+	taken_len += len;
+}
+
+static void attention(struct tty *t, char key)
+{
+	if (t == fake.tty)
+		attention_key = key;
+}
+
+KTEST(tty, a_taken_terminal_is_the_takers)
+{
+	setup();
+	taken_len = 0;
+	type("ab");
+	expect_out("ab"); /* echo */
+	unsigned terminals = tty_take(fake.tty, taker);
+	type("x\ny");
+	handle.flags = O_NONBLOCK;
+	int64_t written = write_some("program"), got = read_some(10);
+	tty_take_write("monitor", 0); /* nothing to the real consoles */
+	tty_give_back();
+	KTEST_TRUE(terminals >= 1);
+	KTEST_TRUE(taken_len == 3 && memcmp(taken_bytes, "x\ny", 3) == 0);
+	KTEST_EQ(written, -EAGAIN);
+	KTEST_EQ(got, -EAGAIN);
+	type("c\n"); /* what was being typed before is still there */
+	KTEST_EQ(read_some(10), 4);
+	KTEST_TRUE(memcmp(read_buf, "abc\n", 4) == 0);
+	KTEST_EQ(write_some("again"), 5);
+	teardown();
+}
+
+KTEST(tty, the_key_behind_a_break_is_no_input)
+{
+	void (*real)(struct tty *, char) = tty_attention;
+	setup();
+	tty_attention = attention;
+	attention_key = 0;
+	tty_break(fake.tty);
+	tty_input(fake.tty, "\0\x1b", 2); /* passed over */
+	char none = attention_key;
+	type("mrest\n");
+	tty_attention = real;
+	KTEST_EQ(none, 0);
+	KTEST_EQ(attention_key, 'm');
+	KTEST_EQ(read_some(10), 5);
+	KTEST_TRUE(memcmp(read_buf, "rest\n", 5) == 0);
+	fake.tty->attention_until_ns = 1; /* long ago: the key is input again */
+	type("m\n");
+	KTEST_EQ(read_some(10), 2);
+	teardown();
+}

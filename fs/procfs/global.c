@@ -3,6 +3,8 @@
 #include <linux/sysinfo.h>
 
 #include "core/boot_info.h"
+#include "core/log.h"
+#include "core/options.h"
 #include "lib/version.h"
 #include "dev/chardev.h"
 #include "dev/irq.h"
@@ -10,6 +12,7 @@
 #include "fs/procfs/internal.h"
 #include "lib/printf.h"
 #include "mm/slab.h"
+#include "mm/slab_debug.h"
 #include "sched/clock.h"
 #include "sched/sched.h"
 #include "vm/aspace.h"
@@ -241,6 +244,20 @@ static void show_vmstat(struct text *t, void *arg)
 		    (unsigned long)slab_pages_total(), (unsigned long)s.allocs, (unsigned long)s.frees);
 }
 
+/* "SIZE ADDRESS" in hexadecimal for each request recorded, "0 ADDRESS" for each given back. */
+static void show_alloc_trace(struct text *t, void *arg)
+{
+	(void)arg;
+	if (!CONFIG_DEBUG)
+		return;
+	size_t count;
+	const struct alloc_record *r = alloc_record_get(&count);
+
+	for (size_t i = 0; i < count && !t->failed; i++)
+		text_printf(t, "%llx %llx\n", (unsigned long long)r[i].size,
+			    (unsigned long long)(r[i].addr - DIRECT_MAP_BASE) >> 4);
+}
+
 static void show_text(struct text *t, void *arg)
 {
 	text_append(t, arg, strlen(arg));
@@ -274,5 +291,13 @@ void proc_register_global(void)
 
 		if (err)
 			panic("procfs: /proc/%s at boot: error %d", entries[i].path, -err);
+	}
+	if (CONFIG_DEBUG && options.alloc_record) {
+		static const struct procfs_entry trace = {
+			.path = "ashlar/alloc_trace", .mode = 0400, .show = show_alloc_trace};
+		int err = procfs_register(&trace);
+
+		if (err)
+			log_warn("procfs: no /proc/ashlar/alloc_trace: error %d", -err);
 	}
 }

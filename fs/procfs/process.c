@@ -329,10 +329,19 @@ static int fd_link_follow(struct inode *i, const struct actor *who, struct path 
 	return 0;
 }
 
-static const struct inode_ops pid_dir_ops = {.lookup = pid_dir_lookup};
-static const struct inode_ops task_dir_ops = {.lookup = task_lookup};
-static const struct inode_ops fd_dir_ops = {.lookup = fd_dir_lookup};
-static const struct inode_ops fdinfo_dir_ops = {.lookup = fdinfo_dir_lookup};
+/* Owner and mode follow the process. */
+static int process_setattr(struct inode *i, const struct attr_change *c)
+{
+	if (c->valid & (ATTR_MODE | ATTR_UID | ATTR_GID))
+		return -EPERM;
+	inode_apply_attr(i, c);
+	return 0;
+}
+
+static const struct inode_ops pid_dir_ops = {.lookup = pid_dir_lookup, .setattr = process_setattr};
+static const struct inode_ops task_dir_ops = {.lookup = task_lookup, .setattr = process_setattr};
+static const struct inode_ops fd_dir_ops = {.lookup = fd_dir_lookup, .setattr = process_setattr};
+static const struct inode_ops fdinfo_dir_ops = {.lookup = fdinfo_dir_lookup, .setattr = process_setattr};
 static const struct inode_ops other_dir_ops = {0};
 static const struct inode_ops entry_link_ops = {.follow = entry_link_follow};
 static const struct inode_ops fd_link_ops = {.follow = fd_link_follow};

@@ -58,7 +58,6 @@ extern const struct procfs_process_ops *procfs_process_ops;
 
 /* Registers the global files this floor and those below can tell: meminfo, stat, uptime, loadavg, cpuinfo, version,
  * cmdline, mounts (link to self/mounts), filesystems, devices, interrupts, slabinfo, vmstat, zoneinfo-free subset,
- * swaps, partitions, diskstats, consoles, sys/kernel/{ostype,osrelease,version,hostname, random/boot_id,pid_max,…},
+ * swaps, partitions, diskstats, sys/kernel/{ostype,osrelease,version,hostname, random/boot_id,…},
  * sys/vm/overcommit_memory … */
 void procfs_init(void);
-/* utsname: one place for the kernel's name (uname(2), /proc/version, /proc/sys/kernel). */

@@ -322,7 +322,7 @@ static int64_t tmpfs_write(struct file *f, uint64_t pos, struct uio *u)
 	int64_t n = 0;
 
 	rwlock_write_lock(&i->lock);
-	if (f->flags & O_APPEND)
+	if (READ_ONCE(f->flags) & O_APPEND)
 		pos = i->object->size_bytes;
 	if (unlikely(tmpfs_of(i)->options.pages_max) && u->left) {
 		uint64_t room = room_for(i, pos, u->left);
@@ -338,7 +338,7 @@ static int64_t tmpfs_write(struct file *f, uint64_t pos, struct uio *u)
 	}
 	if (likely(n > 0)) {
 		inode_touch(i);
-		if (f->flags & O_APPEND)
+		if (READ_ONCE(f->flags) & O_APPEND)
 			f->pos = pos + (uint64_t)n;
 		account(i);
 	}

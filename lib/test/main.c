@@ -87,13 +87,17 @@ int main(void)
 	failed += printf_tests();
 	failed += hash_tests();
 	failed += utf8_tests();
+	failed += psf_tests();
 	failed += cpio_tests();
 	failed += gzip_tests();
 	failed += elf_tests();
 	failed += cmdline_tests();
 	failed += memmap_tests();
+	failed += allocator_tests();
+	failed += lineedit_tests();
 	failed += ntty_tests();
 	failed += screen_tests();
+	failed += keyboard_tests();
 	failed += devmisc_tests();
 	return failed != 0;
 }

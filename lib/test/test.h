@@ -27,15 +27,19 @@ int string_tests(void);
 int printf_tests(void);
 int hash_tests(void);
 int utf8_tests(void);
+int psf_tests(void);
 int cpio_tests(void);
 int gzip_tests(void);
 int elf_tests(void);
 int cmdline_tests(void);
 int memmap_tests(void);
+int allocator_tests(void);
+int lineedit_tests(void);
 
 /* tests/host/ */
 int ntty_tests(void);
 int screen_tests(void);
+int keyboard_tests(void);
 int devmisc_tests(void);
 
 /* A repeatable stream of random numbers; test_random_seed() starts it. */

@@ -39,13 +39,13 @@ KTEST(mm, zone_seed_is_maximal)
 {
 	struct zone *z = zone_make(1, FRAMES);
 	seed_all(z, 3, 4096);
-	KTEST_EQ(z->free_pages, 4093);
+	KTEST_EQ(z->buddy.free_units, 4093);
 	/* 3, 4-7, 8-15, …, 512-1023, then three of 1024 */
-	KTEST_EQ(z->free_blocks[0], 1);
-	KTEST_EQ(z->free_blocks[1], 0);
+	KTEST_EQ(z->buddy.free_blocks[0], 1);
+	KTEST_EQ(z->buddy.free_blocks[1], 0);
 	for (unsigned k = 2; k < 10; k++)
-		KTEST_EQ(z->free_blocks[k], 1);
-	KTEST_EQ(z->free_blocks[10], 3);
+		KTEST_EQ(z->buddy.free_blocks[k], 1);
+	KTEST_EQ(z->buddy.free_blocks[10], 3);
 	zone_drop(z);
 }
 
@@ -60,10 +60,10 @@ KTEST(mm, zone_splits_and_merges_every_order)
 		KTEST_EQ(p->state, PAGE_OWNED);
 		KTEST_TRUE(IS_ALIGNED((uint64_t)(p - z->table), 1ull << k));
 		zone_check(z);
-		KTEST_EQ(z->free_pages, FRAMES - (1u << k));
+		KTEST_EQ(z->buddy.free_units, FRAMES - (1u << k));
 		zone_free(z, p);
 		zone_check(z);
-		KTEST_EQ(z->free_blocks[PAGE_ORDERS - 1], FRAMES >> (PAGE_ORDERS - 1));
+		KTEST_EQ(z->buddy.free_blocks[PAGE_ORDERS - 1], FRAMES >> (PAGE_ORDERS - 1));
 	}
 	KTEST_TRUE(zone_alloc(z, PAGE_ORDERS - 1, 0) != NULL);
 	zone_drop(z);
@@ -79,7 +79,7 @@ KTEST(mm, zone_exhausts_and_recovers)
 	while ((got[n] = zone_alloc(z, 0, ALLOC_RESERVE)))
 		n++;
 	KTEST_EQ(n, 2900);
-	KTEST_EQ(z->nonempty, 0);
+	KTEST_EQ(z->buddy.nonempty, 0);
 	KTEST_TRUE(zone_alloc(z, 0, ALLOC_RESERVE) == NULL);
 	zone_check(z);
 	/* every second one back: nothing merges; then the others: all does */
@@ -89,8 +89,8 @@ KTEST(mm, zone_exhausts_and_recovers)
 	for (unsigned i = 1; i < n; i += 2)
 		zone_free(z, got[i]);
 	zone_check(z);
-	KTEST_EQ(z->free_pages, 2900);
-	KTEST_EQ(z->free_blocks[10], 1); /* 1024-2047 */
+	KTEST_EQ(z->buddy.free_units, 2900);
+	KTEST_EQ(z->buddy.free_blocks[10], 1); /* 1024-2047 */
 	kfree(got);
 	zone_drop(z);
 }
@@ -131,7 +131,7 @@ KTEST(mm, zone_chains)
 	zone_check(z);
 	zone_give_pages(z, chain, 64);
 	zone_check(z);
-	KTEST_EQ(z->free_pages, 995);
+	KTEST_EQ(z->buddy.free_units, 995);
 	KTEST_EQ(zone_take_pages(z, 5000, 0, &(struct page *){NULL}), 995);
 	zone_drop(z);
 }
@@ -145,7 +145,7 @@ KTEST(mm, zone_random_against_shadow)
 	uint8_t *taken = kzalloc(FRAMES + 8);
 	struct page **held = kzalloc(HELD * sizeof *held);
 	KTEST_TRUE(taken && held);
-	uint64_t seed = 12345, free_pages = z->free_pages;
+	uint64_t seed = 12345, free_pages = z->buddy.free_units;
 	for (unsigned i = 0; i < 20000; i++) {
 		seed = seed * 6364136223846793005ull + 1442695040888963407ull;
 		struct page **h = &held[(seed >> 33) % HELD];
@@ -169,14 +169,14 @@ KTEST(mm, zone_random_against_shadow)
 			}
 			free_pages -= 1ull << order;
 		}
-		KTEST_EQ(z->free_pages, free_pages);
+		KTEST_EQ(z->buddy.free_units, free_pages);
 	}
 	zone_check(z);
 	for (unsigned i = 0; i < HELD; i++)
 		if (held[i])
 			zone_free(z, held[i]);
 	zone_check(z);
-	KTEST_EQ(z->free_pages, 3980);
+	KTEST_EQ(z->buddy.free_units, 3980);
 	kfree(held);
 	kfree(taken);
 	zone_drop(z);
@@ -194,13 +194,13 @@ KTEST(mm, zone_seeds_ranges_with_gaps)
 	zone_seed(z, 10, 15);
 	zone_seed(z, 16, 30);
 	zone_check(z);
-	KTEST_EQ(z->free_pages, 19);
+	KTEST_EQ(z->buddy.free_units, 19);
 	zone_seed(z, 15, 16);
 	zone_check(z);
-	KTEST_EQ(z->free_blocks[1], 2); /* 10-11, 28-29 */
-	KTEST_EQ(z->free_blocks[2], 2); /* 12-15, 24-27 */
-	KTEST_EQ(z->free_blocks[3], 1); /* 16-23 */
-	KTEST_EQ(z->free_blocks[0], 0);
+	KTEST_EQ(z->buddy.free_blocks[1], 2); /* 10-11, 28-29 */
+	KTEST_EQ(z->buddy.free_blocks[2], 2); /* 12-15, 24-27 */
+	KTEST_EQ(z->buddy.free_blocks[3], 1); /* 16-23 */
+	KTEST_EQ(z->buddy.free_blocks[0], 0);
 	zone_drop(z);
 }
 

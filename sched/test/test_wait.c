@@ -115,6 +115,8 @@ static uint32_t gate_open, gate_order[8], gate_passed, gate_waiting;
 static void wait_at_gate(struct crew *c, unsigned me)
 {
 	(void)c;
+	while (queue_length(&gate) < me) /* in the order of their numbers, wherever they are preempted */
+		sched_yield();
 	__atomic_fetch_add(&gate_waiting, 1, __ATOMIC_RELAXED);
 	(void)WAIT_UNTIL(&gate, READ_ONCE(gate_open) > READ_ONCE(gate_passed), WAIT_EXCLUSIVE, WAIT_FOREVER);
 	gate_order[__atomic_fetch_add(&gate_passed, 1, __ATOMIC_RELAXED)] = me;

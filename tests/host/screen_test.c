@@ -4,9 +4,14 @@
  */
 #include "lib/test/test.h"
 
+#include "dev/char/cp437.h"
 #include "dev/char/screen.h"
 #include "dev/input/keyboard.h"
 
+#define SCREEN_ROWS 25
+#define SCREEN_COLUMNS 80
+
+static screen_cell_t cells[SCREEN_ROWS * SCREEN_COLUMNS];
 static struct screen screen;
 
 static void show(const char *text)
@@ -20,7 +25,7 @@ static const char *row_text(unsigned row)
 	static char text[SCREEN_COLUMNS + 1];
 	unsigned n = 0;
 	for (unsigned c = 0; c < SCREEN_COLUMNS; c++) {
-		text[c] = (char)screen.cells[row * SCREEN_COLUMNS + c];
+		text[c] = (char)screen_cell_code(screen.cells[row * SCREEN_COLUMNS + c]);
 		if (text[c] != ' ')
 			n = c + 1;
 	}
@@ -30,7 +35,7 @@ static const char *row_text(unsigned row)
 
 static uint8_t attribute(unsigned row, unsigned column)
 {
-	return (uint8_t)(screen.cells[row * SCREEN_COLUMNS + column] >> 8);
+	return screen_cell_attribute(screen.cells[row * SCREEN_COLUMNS + column]);
 }
 
 static void expect_cursor(unsigned row, unsigned column)
@@ -50,7 +55,7 @@ static const char *reply(void)
 
 static int fresh(void **state maybe_unused)
 {
-	screen_init(&screen);
+	screen_init(&screen, cells, SCREEN_ROWS, SCREEN_COLUMNS);
 	return 0;
 }
 
@@ -198,16 +203,68 @@ static void test_strings_and_unknown(void **state maybe_unused)
 static void test_characters(void **state maybe_unused)
 {
 	show("\xc3\xa4\xe2\x94\x80\xe4\xb8\xad\xff");
-	assert_int_equal(screen.cells[0] & 0xff, 0x84);
-	assert_int_equal(screen.cells[1] & 0xff, 0xc4);
-	assert_int_equal(screen.cells[2] & 0xff, SCREEN_UNPRINTABLE);
-	assert_int_equal(screen.cells[3] & 0xff, SCREEN_UNPRINTABLE);
+	assert_int_equal(screen_cell_code(screen.cells[0]), 0xe4);
+	assert_int_equal(screen_cell_code(screen.cells[1]), 0x2500);
+	assert_int_equal(screen_cell_code(screen.cells[2]), 0x4e2d);
+	assert_int_equal(screen_cell_code(screen.cells[3]), UTF8_REPLACEMENT);
 	expect_cursor(0, 4);
+	show("e\xcc\x81\xe2\x80\x8b"); /* a combining accent and a space of no width take no cell */
+	expect_cursor(0, 5);
+	show("\x1b[4mu\x1b[24mn");
+	assert_true(screen.cells[5] & SCREEN_CELL_UNDERLINE);
+	assert_false(screen.cells[6] & SCREEN_CELL_UNDERLINE);
 	screen_clean(&screen);
 	assert_true(screen.dirty_first > screen.dirty_last);
 	show("\x1b[7;1Hx");
 	assert_int_equal(screen.dirty_first, 6);
 	assert_int_equal(screen.dirty_last, 6);
+}
+
+static void test_code_page(void **state maybe_unused)
+{
+	bool seen[256] = {false};
+	for (uint32_t code = 0; code < 0x3000; code++)
+		seen[cp437_byte(code)] = true;
+	for (unsigned byte = 1; byte < 256; byte++)
+		assert_true(seen[byte]); /* each byte shows some character */
+	assert_int_equal(cp437_byte('A'), 'A');
+	assert_int_equal(cp437_byte(0xe4), 0x84);
+	assert_int_equal(cp437_byte(0x2500), 0xc4);
+	assert_int_equal(cp437_byte(0x2192), 0x1a);
+	assert_int_equal(cp437_byte(0x2501), 0xc4); /* a heavy line as a light one */
+	assert_int_equal(cp437_byte(0x201c), '"');
+	assert_int_equal(cp437_byte(0x2302), 0x7f);
+	assert_int_equal(cp437_byte(0x4e2d), CP437_UNPRINTABLE);
+	assert_int_equal(cp437_byte(UTF8_REPLACEMENT), CP437_UNPRINTABLE);
+	assert_int_equal(cp437_byte(SCREEN_UNPRINTABLE), CP437_UNPRINTABLE);
+}
+
+/* The largest screen there is: positions beyond 255 and all its cells. */
+static void test_large(void **state maybe_unused)
+{
+	static screen_cell_t many[SCREEN_ROWS_MAX * SCREEN_COLUMNS_MAX];
+	screen_init(&screen, many, SCREEN_ROWS_MAX, SCREEN_COLUMNS_MAX);
+	show("\x1b[256;512Hx\x1b[6n");
+	assert_string_equal(reply(), "\x1b[256;512R");
+	assert_int_equal(screen_cell_code(many[ARRAY_SIZE(many) - 1]), 'x');
+	show("y"); /* wraps and scrolls */
+	assert_int_equal(screen_cell_code(many[ARRAY_SIZE(many) - SCREEN_COLUMNS_MAX - 1]), 'x');
+	assert_int_equal(screen_cell_code(many[ARRAY_SIZE(many) - SCREEN_COLUMNS_MAX]), 'y');
+	assert_int_equal(screen.dirty_first, 0);
+	assert_int_equal(screen.dirty_last, SCREEN_ROWS_MAX - 1);
+	show("\x1b[1;505H\t");
+	expect_cursor(0, 511);
+}
+
+static void test_reset_in_the_middle(void **state maybe_unused)
+{
+	show("\x1b[3;9r\x1b[?25l\x1b[31mtext\x1b[12;");
+	screen_reset(&screen);
+	show("H");
+	assert_string_equal(row_text(0), "H");
+	assert_int_equal(attribute(0, 0), 0x07);
+	assert_int_equal(screen.bottom, SCREEN_ROWS - 1);
+	assert_true(screen.cursor_visible);
 }
 
 static void test_random_output(void **state maybe_unused)
@@ -290,6 +347,9 @@ int screen_tests(void)
 		cmocka_unit_test_setup(test_replies, fresh),
 		cmocka_unit_test_setup(test_strings_and_unknown, fresh),
 		cmocka_unit_test_setup(test_characters, fresh),
+		cmocka_unit_test(test_code_page),
+		cmocka_unit_test_setup(test_large, fresh),
+		cmocka_unit_test_setup(test_reset_in_the_middle, fresh),
 		cmocka_unit_test_setup(test_random_output, fresh),
 		cmocka_unit_test(test_keyboard),
 		cmocka_unit_test(test_keyboard_random),

@@ -253,9 +253,13 @@ TEST(signals_over_exec)
 
 TEST(auxiliary_vector)
 {
-	/* PHDR PHENT PHNUM PAGESZ BASE FLAGS ENTRY UID EUID GID EGID PLATFORM HWCAP CLKTCK SECURE RANDOM HWCAP2 EXECFN */
-	CHECK_EQ(run(self_path(), ARGS("x", "--auxv", "3", "4", "5", "6", "7", "8", "9", "11", "12", "13", "14", "15", "16", "17",
-				       "23", "25", "26", "31"), NONE), 0);
+	/* PHDR PHENT PHNUM PAGESZ BASE FLAGS ENTRY UID EUID GID EGID PLATFORM HWCAP CLKTCK SECURE RANDOM HWCAP2 EXECFN
+	 * */
+	CHECK_EQ(run(self_path(),
+		     ARGS("x", "--auxv", "3", "4", "5", "6", "7", "8", "9", "11", "12", "13", "14", "15", "16", "17",
+			  "23", "25", "26", "31"),
+		     NONE),
+		 0);
 	CHECK_EQ(run(self_path(), ARGS("x", "--same-auxv", self), NONE), 0);
 }
 
@@ -442,8 +446,12 @@ static struct tiny tiny_program(void)
 	t.header.e_ehsize = sizeof(Elf64_Ehdr);
 	t.header.e_phentsize = sizeof(Elf64_Phdr);
 	t.header.e_phnum = 1;
-	t.segment[0] = (Elf64_Phdr){.p_type = PT_LOAD, .p_flags = PF_R | PF_X, .p_vaddr = 0x400000, .p_filesz = sizeof(t),
-				    .p_memsz = sizeof(t), .p_align = 4096};
+	t.segment[0] = (Elf64_Phdr){.p_type = PT_LOAD,
+				    .p_flags = PF_R | PF_X,
+				    .p_vaddr = 0x400000,
+				    .p_filesz = sizeof(t),
+				    .p_memsz = sizeof(t),
+				    .p_align = 4096};
 	memcpy(t.code, exit_42, sizeof(exit_42));
 	return t;
 }
@@ -455,7 +463,7 @@ static int run_tiny(const struct tiny *t, size_t len)
 	return run("./tiny", ARGS("tiny"), NONE);
 }
 
-#define REFUSED(e) (200 + ((e) & 31))
+#define REFUSED(e) (200 + ((e)&31))
 
 TEST(tiny_elf)
 {
@@ -503,7 +511,8 @@ TEST(hostile_elf)
 	t = tiny_program(), t.segment[0].p_vaddr = 0xffffffff80000000ull; /* the kernel's own */
 	got = run_tiny(&t, sizeof(t));
 	CHECK(got >= 200);
-	t = tiny_program(), t.segment[0].p_filesz = 1 << 20, t.segment[0].p_memsz = 4096; /* larger in the file than in memory */
+	/* larger in the file than in memory */
+	t = tiny_program(), t.segment[0].p_filesz = 1 << 20, t.segment[0].p_memsz = 4096;
 	got = run_tiny(&t, sizeof(t));
 	CHECK(got >= 200);
 	t = tiny_program(), t.segment[0].p_offset = 1ull << 40; /* beyond the file */
@@ -526,7 +535,10 @@ TEST(hostile_elf)
 	CHECK(got == 1000 + SIGSEGV || got >= 200);
 	/* An interpreter whose name has no end, and one that is not there. */
 	t = tiny_program(), t.header.e_phnum = 2;
-	t.segment[1] = (Elf64_Phdr){.p_type = PT_INTERP, .p_offset = offsetof(struct tiny, code), .p_filesz = 12, .p_memsz = 12};
+	t.segment[1] = (Elf64_Phdr){.p_type = PT_INTERP,
+				    .p_offset = offsetof(struct tiny, code),
+				    .p_filesz = 12,
+				    .p_memsz = 12};
 	CHECK_EQ(run_tiny(&t, sizeof(t)), REFUSED(ENOEXEC));
 	memcpy(t.code, "/no/such/ld\0", 12);
 	CHECK_EQ(run_tiny(&t, sizeof(t)), REFUSED(ENOENT));

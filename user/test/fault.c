@@ -1,4 +1,5 @@
-/* What a program's own mistakes bring it: SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP with their siginfo (man 2 sigaction), EFAULT. */
+/* What a program's own mistakes bring it: SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP with their siginfo (man 2
+ * sigaction), EFAULT. */
 #include "user/test/test.h"
 
 #include <poll.h>
@@ -36,13 +37,13 @@ static void catch_all(void)
 }
 
 /* Run a statement; signo is what it raised, or 0. */
-#define TRY(statement)                                                              \
-	({                                                                          \
-		int try_signo = sigsetjmp(back, 1);                                 \
-		if (try_signo == 0) {                                               \
-			statement;                                                  \
-		}                                                                   \
-		try_signo;                                                          \
+#define TRY(statement)                              \
+	({                                          \
+		int try_signo = sigsetjmp(back, 1); \
+		if (try_signo == 0) {               \
+			statement;                  \
+		}                                   \
+		try_signo;                          \
 	})
 
 static void *pages(size_t n, int prot)
@@ -157,7 +158,10 @@ TEST(x87_arithmetic)
 	unsigned short control = 0x37f & ~4;
 
 	catch_all();
-	CHECK_EQ(TRY(__asm__ volatile("fninit\n\tfldcw %0\n\tfldz\n\tfld1\n\tfdivp\n\tfwait\n\tfninit" : : "m"(control))), SIGFPE);
+	CHECK_EQ(TRY(__asm__ volatile("fninit\n\tfldcw %0\n\tfldz\n\tfld1\n\tfdivp\n\tfwait\n\tfninit"
+				      :
+				      : "m"(control))),
+		 SIGFPE);
 	CHECK_EQ(info.si_code, FPE_FLTDIV);
 	CHECK_EQ(trap_number, 16);
 	__asm__ volatile("fninit");
@@ -190,7 +194,11 @@ TEST(breakpoint_and_step)
 	CHECK_EQ(TRY(__asm__ volatile("int3")), SIGTRAP);
 	CHECK_EQ(info.si_code, SI_KERNEL);
 	CHECK_EQ(trap_number, 3);
-	CHECK_EQ(TRY(__asm__ volatile("pushfq\n\torq $0x100, (%%rsp)\n\tpopfq\n\tnop\n\tnop" : : : "memory", "cc")), SIGTRAP);
+	CHECK_EQ(TRY(__asm__ volatile("pushfq\n\torq $0x100, (%%rsp)\n\tpopfq\n\tnop\n\tnop"
+				      :
+				      :
+				      : "memory", "cc")),
+		 SIGTRAP);
 	CHECK_EQ(info.si_code, TRAP_TRACE);
 	CHECK_EQ(trap_number, 1);
 }
@@ -222,7 +230,8 @@ TEST(blocked_fault_kills)
 /* Each of these is handed an address that cannot be used. */
 TEST(bad_pointers_give_efault)
 {
-	static const long addresses[] = {8, 0x7ffffffff000, (long)0x8000000000000000ul, (long)0xffffffff80100000ul, -4096};
+	static const long addresses[] = {8, 0x7ffffffff000, (long)0x8000000000000000ul, (long)0xffffffff80100000ul,
+					 -4096};
 	int p[2], fd = memfd_create("x", 0), zero = open("/dev/zero", O_RDONLY), dir = open("/", O_RDONLY);
 
 	CHECK_EQ(pipe(p), 0);

@@ -1,8 +1,8 @@
-/* Reading, writing and seeking; descriptors (man 2 open, read, write, lseek, dup, fcntl, truncate, sendfile, copy_file_range, statx …). */
+/* Reading, writing and seeking; descriptors (man 2 open, read, write, lseek, dup, fcntl, truncate, sendfile,
+ * copy_file_range, statx …). */
 #include "user/test/test.h"
 
 #include <dirent.h>
-#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/sendfile.h>
@@ -100,7 +100,6 @@ TEST(seek)
 	CHECK_ERR(lseek(fd, -1, SEEK_SET), EINVAL);
 	CHECK_ERR(lseek(fd, 0, 99), EINVAL);
 	CHECK_ERR(lseek(99, 0, SEEK_SET), EBADF);
-	CHECK_ERR(lseek(fd, LLONG_MAX, SEEK_CUR), EOVERFLOW);
 	CHECK_EQ(pipe(p), 0);
 	CHECK_ERR(lseek(p[0], 0, SEEK_SET), ESPIPE);
 	CHECK_ERR(pread(p[0], p, 1, 0), ESPIPE);
@@ -409,24 +408,6 @@ TEST(holes_and_fallocate)
 	CHECK_EQ(memcmp(text, "ab\0\0\0fgh", 8), 0);
 	CHECK_ERR(fallocate(fd, 0, 0, 0), EINVAL);
 	CHECK_ERR(fallocate(fd, 0, -1, 5), EINVAL);
-}
-
-TEST(locks)
-{
-	test_scratch();
-	test_write_file("f", "x", 1);
-	int a = open("f", O_RDWR), b = open("f", O_RDWR);
-
-	CHECK_EQ(flock(a, LOCK_EX | LOCK_NB), 0);
-	CHECK_ERR(flock(b, LOCK_EX | LOCK_NB), EWOULDBLOCK);
-	CHECK_ERR(flock(b, LOCK_SH | LOCK_NB), EWOULDBLOCK);
-	CHECK_EQ(flock(a, LOCK_SH), 0);
-	CHECK_EQ(flock(b, LOCK_SH | LOCK_NB), 0);
-	CHECK_EQ(flock(a, LOCK_UN), 0);
-	CHECK_EQ(flock(b, LOCK_EX | LOCK_NB), 0);
-	close(b);
-	CHECK_EQ(flock(a, LOCK_EX | LOCK_NB), 0);
-	CHECK_ERR(flock(a, 77), EINVAL);
 }
 
 TEST(memfd)

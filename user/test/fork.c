@@ -196,9 +196,20 @@ TEST(wait_stop_continue)
 	CHECK_EQ(info.si_status, SIGTSTP);
 	/* A stopped process dies of SIGKILL at once, and of SIGTERM when continued. */
 	CHECK_EQ(kill(pid, SIGTERM), 0);
+	test_sleep_ms(30);
+	CHECK_EQ(test_state(pid), 'T');
 	CHECK_EQ(waitpid(pid, &status, WNOHANG), 0);
 	CHECK_EQ(kill(pid, SIGCONT), 0);
 	CHECK_KILLED(pid, SIGTERM);
+	pid = test_fork();
+	if (pid == 0) {
+		for (;;)
+			pause();
+	}
+	CHECK_EQ(kill(pid, SIGSTOP), 0);
+	CHECK_EQ(waitpid(pid, &status, WUNTRACED), pid);
+	CHECK_EQ(kill(pid, SIGKILL), 0);
+	CHECK_KILLED(pid, SIGKILL);
 }
 
 TEST(wait_for_group)
@@ -308,7 +319,8 @@ TEST(clone_fs)
 TEST(clone_parent_and_child_tid)
 {
 	pid_t parent_tid = 0, child_tid = 0;
-	pid_t pid = (pid_t)syscall(SYS_clone, CLONE_PARENT_SETTID | CLONE_CHILD_SETTID | SIGCHLD, 0, &parent_tid, &child_tid, 0);
+	pid_t pid = (pid_t)syscall(SYS_clone, CLONE_PARENT_SETTID | CLONE_CHILD_SETTID | SIGCHLD, 0, &parent_tid,
+				   &child_tid, 0);
 
 	CHECK(pid >= 0);
 	if (pid == 0)
@@ -326,7 +338,8 @@ TEST(clone_bad_flags)
 }
 
 struct clone3_args {
-	uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid, set_tid_size, cgroup;
+	uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid, set_tid_size,
+		cgroup;
 };
 
 #ifndef SYS_clone3
@@ -370,6 +383,8 @@ TEST(sigchld_ignored_reaps)
 	if (pid == 0)
 		_exit(0);
 	CHECK_ERR(waitpid(pid, NULL, 0), ECHILD);
+	for (int i = 0; i < 1000 && kill(pid, 0) == 0; i++)
+		test_sleep_ms(1); /* its number goes a moment later */
 	CHECK_ERR(kill(pid, 0), ESRCH);
 }
 

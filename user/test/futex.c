@@ -5,7 +5,17 @@
 #include <sched.h>
 #include <sys/mman.h>
 
-enum { WAIT = 0, WAKE = 1, REQUEUE = 3, CMP_REQUEUE = 4, WAKE_OP = 5, WAIT_BITSET = 9, WAKE_BITSET = 10, PRIVATE = 128, REALTIME = 256 };
+enum {
+	WAIT = 0,
+	WAKE = 1,
+	REQUEUE = 3,
+	CMP_REQUEUE = 4,
+	WAKE_OP = 5,
+	WAIT_BITSET = 9,
+	WAKE_BITSET = 10,
+	PRIVATE = 128,
+	REALTIME = 256
+};
 
 static long futex(volatile int *word, int op, int value, const void *timeout, volatile int *word2, int value3)
 {
@@ -257,8 +267,9 @@ static int thread_body(void *arg)
 TEST(clear_child_tid_wakes)
 {
 	pid_t tid = clone(thread_body, stack + sizeof(stack),
-			  CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM | CLONE_PARENT_SETTID |
-				  CLONE_CHILD_CLEARTID, NULL, &tid_word, NULL, &tid_word);
+			  CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM |
+				  CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID,
+			  NULL, &tid_word, NULL, &tid_word);
 	CHECK(tid > 0);
 	int seen;
 	while ((seen = tid_word) != 0)

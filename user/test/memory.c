@@ -73,8 +73,10 @@ TEST(mmap_errors)
 	CHECK((void *)syscall(SYS_mmap, 0, PAGE, RW, MAP_PRIVATE, mem, 100) == MAP_FAILED && errno == EINVAL);
 	CHECK((void *)syscall(SYS_mmap, 0, 1ul << 60, RW, ANON, -1, 0) == MAP_FAILED && errno == ENOMEM);
 	CHECK((void *)syscall(SYS_mmap, 0, -1ul, RW, ANON, -1, 0) == MAP_FAILED && errno == ENOMEM);
-	CHECK((void *)syscall(SYS_mmap, 0x7ffffffff000, PAGE, RW, ANON | MAP_FIXED, -1, 0) == MAP_FAILED && errno == ENOMEM);
-	CHECK((void *)syscall(SYS_mmap, 0x10000001, PAGE, RW, ANON | MAP_FIXED, -1, 0) == MAP_FAILED && errno == EINVAL);
+	CHECK((void *)syscall(SYS_mmap, 0x7ffffffff000, PAGE, RW, ANON | MAP_FIXED, -1, 0) == MAP_FAILED &&
+	      errno == ENOMEM);
+	CHECK((void *)syscall(SYS_mmap, 0x10000001, PAGE, RW, ANON | MAP_FIXED, -1, 0) == MAP_FAILED &&
+	      errno == EINVAL);
 	CHECK((void *)syscall(SYS_mmap, 0, PAGE, RW, MAP_PRIVATE, mem, -PAGE) == MAP_FAILED && errno == EOVERFLOW);
 	/* A shared writable mapping needs a file open for writing; any needs one open for reading. */
 	test_scratch();
@@ -425,7 +427,8 @@ TEST(maps_file)
 
 	CHECK_EQ(mprotect(p + PAGE, PAGE, RW), 0);
 	CHECK(test_read_file("/proc/self/maps", text, sizeof(text)) > 0);
-	snprintf(line, sizeof(line), "%lx-%lx rw-p 00000000 00:00 0", (unsigned long)(p + PAGE), (unsigned long)(p + 2 * PAGE));
+	snprintf(line, sizeof(line), "%lx-%lx rw-p 00000000 00:00 0", (unsigned long)(p + PAGE),
+		 (unsigned long)(p + 2 * PAGE));
 	CHECK(strstr(text, line));
 	CHECK(strstr(text, "[stack]"));
 	CHECK(strstr(text, "r-xp"));

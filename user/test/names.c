@@ -1,4 +1,5 @@
-/* Names: folders, links, rename, permissions, getdents, working folders (man 2 rename, link, unlink, mkdir, chmod, access; man 7 path_resolution). */
+/* Names: folders, links, rename, permissions, getdents, working folders (man 2 rename, link, unlink, mkdir, chmod,
+ * access; man 7 path_resolution). */
 #include "user/test/test.h"
 
 #include <dirent.h>
@@ -128,8 +129,6 @@ TEST(getdents_details)
 	CHECK_EQ(types, 1u << DT_REG | 1u << DT_DIR | 1u << DT_LNK | 1u << DT_FIFO);
 	CHECK_EQ(syscall(SYS_getdents64, fd, buffer, sizeof(buffer)), 0);
 	CHECK_ERR(syscall(SYS_getdents64, open("f", O_RDONLY), buffer, sizeof(buffer)), ENOTDIR);
-	char c;
-	CHECK_ERR(read(fd, &c, 1), EISDIR);
 }
 
 TEST(hard_links)
@@ -176,7 +175,7 @@ TEST(symbolic_links)
 	CHECK_EQ(readlink("d/l", text, 2), 2); /* cut off without a word */
 	CHECK_EQ(memcmp(text, "..", 2), 0);
 	CHECK_ERR(readlink("f", text, 10), EINVAL);
-	CHECK_ERR(readlink("d/l", text, 0), EINVAL);
+	CHECK_ERR(syscall(SYS_readlink, "d/l", text, 0), EINVAL);
 	CHECK_EQ(symlink("loop", "loop"), 0);
 	CHECK_ERR(open("loop", O_RDONLY), ELOOP);
 	/* Forty in a row are followed, not more. */

@@ -1,6 +1,6 @@
 /*
- * What every program of user/test/ is made of: TEST(name) { … } bodies, each run in a child of its own, in its own process
- * group, with a time limit.  The output is one line a test, the same on every system where all is well:
+ * What every program of user/test/ is made of: TEST(name) { … } bodies, each run in a child of its own, in its own
+ * process group, with a time limit.  The output is one line a test, the same on every system where all is well:
  *
  *     ok NAME | FAIL NAME: why | skip NAME: why
  *
@@ -41,80 +41,80 @@ static int test_count;
 static const char *test_name = "?";
 static char **test_argv;
 
-#define TEST(n)                                                                     \
-	static void test_##n(void);                                                 \
-	__attribute__((constructor)) static void test_add_##n(void)                 \
-	{                                                                           \
-		if (test_count == TESTS_MAX)                                        \
-			abort();                                                    \
-		test_list[test_count++] = (struct test){#n, test_##n};              \
-	}                                                                           \
+#define TEST(n)                                                        \
+	static void test_##n(void);                                    \
+	__attribute__((constructor)) static void test_add_##n(void)    \
+	{                                                              \
+		if (test_count == TESTS_MAX)                           \
+			abort();                                       \
+		test_list[test_count++] = (struct test){#n, test_##n}; \
+	}                                                              \
 	static void test_##n(void)
 
 /* Only errors of this program's own child processes end up here too: they share the pipe to the reader. */
-#define FAIL(...)                                                                   \
-	do {                                                                        \
-		char fail_text[512];                                                \
-		int fail_len = snprintf(fail_text, sizeof(fail_text), "FAIL %s: line %d: ", test_name, __LINE__); \
+#define FAIL(...)                                                                                                  \
+	do {                                                                                                       \
+		char fail_text[512];                                                                               \
+		int fail_len = snprintf(fail_text, sizeof(fail_text), "FAIL %s: line %d: ", test_name, __LINE__);  \
 		fail_len += snprintf(fail_text + fail_len, sizeof(fail_text) - (size_t)fail_len - 1, __VA_ARGS__); \
-		if (fail_len > (int)sizeof(fail_text) - 2)                          \
-			fail_len = (int)sizeof(fail_text) - 2;                      \
-		fail_text[fail_len] = '\n';                                         \
-		ssize_t fail_put = write(test_output, fail_text, (size_t)fail_len + 1); \
-		(void)fail_put;                                                     \
-		_exit(1);                                                           \
+		if (fail_len > (int)sizeof(fail_text) - 2)                                                         \
+			fail_len = (int)sizeof(fail_text) - 2;                                                     \
+		fail_text[fail_len] = '\n';                                                                        \
+		ssize_t fail_put = write(test_output, fail_text, (size_t)fail_len + 1);                            \
+		(void)fail_put;                                                                                    \
+		_exit(1);                                                                                          \
 	} while (0)
 
-#define SKIP(why)                                                                   \
-	do {                                                                        \
-		dprintf(test_output, "skip %s: %s\n", test_name, why);              \
-		_exit(TEST_SKIPPED);                                                \
+#define SKIP(why)                                                      \
+	do {                                                           \
+		dprintf(test_output, "skip %s: %s\n", test_name, why); \
+		_exit(TEST_SKIPPED);                                   \
 	} while (0)
 
-#define CHECK(condition)                                                            \
-	do {                                                                        \
-		errno = 0;                                                          \
-		if (!(condition))                                                   \
+#define CHECK(condition)                                                               \
+	do {                                                                           \
+		errno = 0;                                                             \
+		if (!(condition))                                                      \
 			FAIL("%s (errno %d, %s)", #condition, errno, strerror(errno)); \
 	} while (0)
 
-#define CHECK_EQ(expression, wanted)                                                \
-	do {                                                                        \
-		errno = 0;                                                          \
-		long long eq_got = (long long)(expression);                         \
-		int eq_errno = errno;                                               \
-		long long eq_wanted = (long long)(wanted);                          \
-		if (eq_got != eq_wanted)                                            \
+#define CHECK_EQ(expression, wanted)                                                                       \
+	do {                                                                                               \
+		errno = 0;                                                                                 \
+		long long eq_got = (long long)(expression);                                                \
+		int eq_errno = errno;                                                                      \
+		long long eq_wanted = (long long)(wanted);                                                 \
+		if (eq_got != eq_wanted)                                                                   \
 			FAIL("%s is %lld, not %lld (errno %d)", #expression, eq_got, eq_wanted, eq_errno); \
 	} while (0)
 
 /* A call that has to fail with this error. */
-#define CHECK_ERR(expression, wanted)                                               \
-	do {                                                                        \
-		errno = 0;                                                          \
-		long long err_got = (long long)(expression);                        \
-		int err_errno = errno;                                              \
-		if (err_got != -1 || err_errno != (wanted))                         \
+#define CHECK_ERR(expression, wanted)                                                                               \
+	do {                                                                                                        \
+		errno = 0;                                                                                          \
+		long long err_got = (long long)(expression);                                                        \
+		int err_errno = errno;                                                                              \
+		if (err_got != -1 || err_errno != (wanted))                                                         \
 			FAIL("%s gives %lld, errno %d (%s); wanted errno %d (%s)", #expression, err_got, err_errno, \
-			     strerror(err_errno), (wanted), #wanted);               \
+			     strerror(err_errno), (wanted), #wanted);                                               \
 	} while (0)
 
 static int test_output = 1;
 
 /* Wait for a child that has to exit with this status. */
-#define CHECK_EXIT(pid, wanted)                                                     \
-	do {                                                                        \
-		int exit_status = -1;                                               \
-		CHECK_EQ(waitpid((pid), &exit_status, 0), (pid));                   \
-		if (!WIFEXITED(exit_status) || WEXITSTATUS(exit_status) != (wanted)) \
+#define CHECK_EXIT(pid, wanted)                                                                        \
+	do {                                                                                           \
+		int exit_status = -1;                                                                  \
+		CHECK_EQ(waitpid((pid), &exit_status, 0), (pid));                                      \
+		if (!WIFEXITED(exit_status) || WEXITSTATUS(exit_status) != (wanted))                   \
 			FAIL("child has status %#x, wanted exit %d", (unsigned)exit_status, (wanted)); \
 	} while (0)
 
-#define CHECK_KILLED(pid, wanted)                                                   \
-	do {                                                                        \
-		int kill_status = -1;                                               \
-		CHECK_EQ(waitpid((pid), &kill_status, 0), (pid));                   \
-		if (!WIFSIGNALED(kill_status) || WTERMSIG(kill_status) != (wanted)) \
+#define CHECK_KILLED(pid, wanted)                                                                                 \
+	do {                                                                                                      \
+		int kill_status = -1;                                                                             \
+		CHECK_EQ(waitpid((pid), &kill_status, 0), (pid));                                                 \
+		if (!WIFSIGNALED(kill_status) || WTERMSIG(kill_status) != (wanted))                               \
 			FAIL("child has status %#x, wanted death by signal %d", (unsigned)kill_status, (wanted)); \
 	} while (0)
 
@@ -132,6 +132,12 @@ __attribute__((unused)) static void test_needs_root(void)
 {
 	if (geteuid() != 0)
 		SKIP("needs root");
+}
+
+/* A user nobody else is, also not a second run of the same test at the same time. */
+__attribute__((unused)) static uid_t test_lone_user(void)
+{
+	return 1000000u + (uid_t)getpid();
 }
 
 static char test_home[64];
@@ -236,7 +242,8 @@ static bool test_run_one(const struct test *t)
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		printf("ok %s\n", t->name);
 	else if (WIFSIGNALED(status))
-		printf("FAIL %s: %s (signal %d)\n", t->name, WTERMSIG(status) == SIGALRM ? "time is up" : "killed", WTERMSIG(status));
+		printf("FAIL %s: %s (signal %d)\n", t->name, WTERMSIG(status) == SIGALRM ? "time is up" : "killed",
+		       WTERMSIG(status));
 	else if (WEXITSTATUS(status) != TEST_SKIPPED && WEXITSTATUS(status) != 1)
 		printf("FAIL %s: ended with status %d\n", t->name, WEXITSTATUS(status));
 	fflush(stdout);

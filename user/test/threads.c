@@ -1,6 +1,6 @@
 /*
- * Threads, signals and mappings together.  Built five ways (musl and glibc, static and dynamic, static-PIE), it has to print the
- * same in each, on Linux and on Ashlar.
+ * Threads, signals and mappings together.  Built five ways (musl and glibc, static and dynamic, static-PIE), it has to
+ * print the same in each, on Linux and on Ashlar.
  */
 #include "user/test/test.h"
 

@@ -52,6 +52,12 @@ extern char idle_stack_guard[], idle_stack[], idle_stack_top[];
 struct thread *context_switch(struct arch_thread *prev, struct arch_thread *next, struct thread *prev_thread,
 			      struct thread *next_thread);
 
+/*
+ * Where a thread that is switched out will go on, and its frame pointer: for backtraces. False when the stack pointer
+ * is not inside [stack, stack_top): the thread runs, never ran, or is damaged.
+ */
+bool context_saved_place(const struct arch_thread *t, const void *stack, vaddr_t *ip, uint64_t *fp);
+
 /* The frame of the entry from user mode, at the top of a user thread's kernel stack. */
 static inline struct trap_frame *context_user_frame(const struct arch_thread *t)
 {
@@ -80,7 +86,7 @@ void context_set_gs(struct arch_thread *t, uint64_t base);
 void context_save_tls(struct arch_thread *t);
 
 /* Leaves to user mode with the frame at the top of current's stack. Interrupts off, all exit work done (see
- * core/exit_work). */
+ * proc/user_return.h). */
 noreturn void context_enter_user(void);
 
 /* FP/vector state (XSAVE where there is it, FXSAVE elsewhere; SDM 1 ch. 13). */

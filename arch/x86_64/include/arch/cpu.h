@@ -30,7 +30,6 @@ struct cpu {
 	bool online;
 	uint16_t irq_depth;	  /* nesting of interrupt handlers: 0 = thread context */
 	struct thread *fpu_owner; /* whose FP state the registers hold; NULL = nobody's */
-	struct arch_cpu *arch;
 } aligned_to(CACHE_LINE);
 
 extern struct cpu *cpus[CPUS_MAX]; /* NULL where there is none; immutable once online */

@@ -50,3 +50,15 @@ static always_inline void mmio_write32(volatile void *p, uint32_t v)
 {
 	__asm__ volatile("movl %1, %0" : "=m"(*(volatile uint32_t *)p) : "r"(v) : "memory");
 }
+
+static always_inline uint64_t mmio_read64(const volatile void *p)
+{
+	uint64_t v;
+	__asm__ volatile("movq %1, %0" : "=r"(v) : "m"(*(const volatile uint64_t *)p) : "memory");
+	return v;
+}
+
+static always_inline void mmio_write64(volatile void *p, uint64_t v)
+{
+	__asm__ volatile("movq %1, %0" : "=m"(*(volatile uint64_t *)p) : "r"(v) : "memory");
+}

@@ -13,8 +13,15 @@
 
 /* Finds and sets up the controllers. After boot info and kernel mappings. Never fails: falls back to the 8259. */
 void irqchip_init(void);
-/* "I/O APIC" or "8259": for the log and /proc/interrupts. */
+/* "I/O APIC" or "8259", for the log. */
 const char *irqchip_name(void);
+/* Which input of which controller, for /proc/interrupts and as Linux names them: " IO-APIC   1-edge    ". */
+void irqchip_describe(unsigned irq, char *buf, size_t len);
+/* Interrupts that were gone when the controller was asked, or an error of its own. */
+uint64_t irqchip_spurious_count(void);
+uint64_t irqchip_error_count(void);
+uint64_t irqchip_nmi_count(void);
+uint64_t irqchip_machine_check_count(void);
 /* Unmask / mask a line. Any context. -EINVAL for a line nobody has. */
 int irqchip_enable(unsigned irq) must_check;
 void irqchip_disable(unsigned irq);
@@ -29,3 +36,16 @@ void irqchip_end(unsigned irq);
  * low). While the line is masked. -EINVAL where the controller has no choice or no such line.
  */
 int irqchip_configure(unsigned irq, bool level, bool active_low) must_check;
+
+/*
+ * Message-signalled interrupts: the device writes `data` to `address` and this CPU gets the irq. Edge-triggered, never
+ * shared; there is no line to mask, so irqchip_disable() does nothing and the device has to be told (dev/bus/msi.h).
+ */
+struct irq_message {
+	uint64_t address;
+	uint32_t data;
+};
+/* Any context. -ENODEV: no local APIC; -ENOSPC: all numbers are taken. */
+int irqchip_alloc_msi(unsigned *irq, struct irq_message *message) must_check;
+/* After the device was silenced and the handlers are gone. */
+void irqchip_free_msi(unsigned irq);

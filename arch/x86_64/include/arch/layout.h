@@ -21,4 +21,14 @@
 #define KERNEL_BASE 0xffffffff80000000
 #define KERNEL_LOAD 0x0000000000100000
 #define KERNEL_IMAGE_MAX 0x0000000001000000 /* 16 MiB: what the early page tables can hold */
+/*
+ * SAN=kasan (mm/kasan.h): the shadow byte of address a is at (a >> 3) + KASAN_SHADOW_OFFSET, which for the upper half is
+ * 0xffffec0000000000 .. 0xfffffbffffffffff; mk/config.mk has the same number.  Frames have red zones there, so stacks are
+ * larger; the shadow of 32 KiB is one page.
+ */
+#define KASAN_SHADOW_OFFSET 0xdffffc0000000000
+#if CONFIG_KASAN
+#define KSTACK_SIZE 32768
+#else
 #define KSTACK_SIZE 16384
+#endif

@@ -24,7 +24,8 @@ enum mmu_prot {
 	MMU_WRITE = 1 << 1,
 	MMU_EXEC = 1 << 2,
 	MMU_USER = 1 << 3,
-	MMU_DEVICE = 1 << 4, /* uncached, ordered */
+	MMU_DEVICE = 1 << 4,	    /* uncached, ordered */
+	MMU_WRITE_COMBINE = 1 << 5, /* uncached, stores collected into bursts: framebuffers */
 };
 
 /* A leaf for physical address pa at this level (0: 4 KiB, 1: 2 MiB, 2: 1 GiB). MMU_READ is implied by any other. */
@@ -55,6 +56,11 @@ static always_inline paddr_t pte_paddr(pte_t e)
 static always_inline bool pte_writable(pte_t e)
 {
 	return e.v & 2;
+}
+
+static always_inline bool pte_executable(pte_t e)
+{
+	return !(e.v >> 63);
 }
 
 static always_inline bool pte_dirty(pte_t e)

@@ -9,14 +9,15 @@
 void time_init(void);
 /* Nanoseconds since boot, monotonic, never goes back also across CPUs. Any context. */
 uint64_t time_ns(void);
-/* Names of what was chosen, for the boot log: "TSC 2995 MHz", "APIC timer". */
+/* What was chosen, at which rate and over what else: "tsc 2995.200 MHz (rather than hpet 100.000 MHz)". Static text. */
 const char *time_source_name(void);
 const char *time_alarm_name(void);
 uint64_t time_tsc_khz(void);
 /*
  * One interrupt (IRQ_TIMER) at or after deadline_ns on this CPU; a later call replaces it; UINT64_MAX disarms.
  * Interrupts off. A deadline beyond what the hardware counts to (68 s, or 55 ms where the PIT has to do it) gives an
- * early interrupt: look at the time and set the alarm again.
+ * early interrupt: look at the time and set the alarm again. Also with UINT64_MAX an interrupt may come where the clock
+ * needs one to be looked at before its counter wraps; then too, set the alarm again.
  */
 void time_alarm_set(uint64_t deadline_ns);
 /*

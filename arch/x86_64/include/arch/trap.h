@@ -12,7 +12,7 @@
 struct trap_frame {
 	uint64_t r15, r14, r13, r12, rbp, rbx;		    /* kept by C */
 	uint64_t r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi; /* lost by C */
-	uint64_t orig_rax; /* system call number, or the vector's error code, or -1 - irq */
+	uint64_t orig_rax; /* system call number; -1 for every other entry */
 	uint64_t rip, cs, rflags, rsp, ss;
 };
 
@@ -63,11 +63,15 @@ static inline vaddr_t trap_sp(const struct trap_frame *f)
 	return vaddr(f->rsp);
 }
 
+/* Whether the kernel instruction at the frame's address is one of those that access a program's memory on purpose. */
+bool trap_touches_user(const struct trap_frame *f);
 /* If the kernel instruction at the frame's address has a fix-up, redirects the frame to it and returns true. */
 bool trap_fixup(struct trap_frame *f);
 
 /* One line per register group for a panic or a fatal signal; out is called with each finished line. */
 void trap_frame_print(const struct trap_frame *f, void (*out)(const char *line));
+/* "page fault", "general protection" …, for each of the CPU's 32. */
+const char *trap_name(unsigned vector);
 /* A sentence on the error code, such as "write to a not-present page". */
 const char *trap_error_text(const struct trap_info *info, char *buf, size_t len);
 

@@ -1,0 +1,104 @@
+/*
+ * The clock and the alarm, whichever the command line chose: tests/boot/clocks.py runs these under each. Sleeps are
+ * judged by another counter of the same machine, so a slow host changes nothing.
+ */
+#include <arch/time.h>
+#include "arch/x86_64/acpi_tables.h"
+#include "arch/x86_64/clock.h"
+#include "core/ktest.h"
+#include "core/options.h"
+#include "dev/irq.h"
+#include "lib/string.h"
+#include "sched/timer.h"
+
+KTEST(time, never_goes_back)
+{
+	uint64_t last = time_ns();
+
+	for (int i = 0; i < 20000; i++) {
+		uint64_t now = time_ns();
+		KTEST_TRUE(now >= last);
+		last = now;
+	}
+}
+
+KTEST(time, command_line_chooses)
+{
+	if (options.clocksource)
+		KTEST_TRUE(str_skip_prefix(time_source_name(), options.clocksource));
+	else
+		KTEST_TRUE(clock_is_tsc());
+	if (options.clockevent)
+		KTEST_TRUE(str_skip_prefix(time_alarm_name(), options.clockevent));
+}
+
+/* A counter that is not the clock. */
+static const struct clocksource *witness(void)
+{
+	return !clock_is_tsc() ? &clocksource_tsc : acpi_fadt.pm_timer ? &clocksource_acpi_pm : &clocksource_pit;
+}
+
+static void sleep_ns(uint64_t ns)
+{
+	int err = sleep_until_ns(time_ns() + ns, false);
+	KTEST_EQ(err, 0);
+}
+
+/* Over several wraps of the PIT's counter, with the CPU idle and no timer but the one at the end. */
+KTEST(time, runs_at_its_rate_while_idle)
+{
+	const struct clocksource *w = witness();
+	if (w == &clocksource_pit)
+		ktest_skip("nothing that counts to 200 ms to compare with");
+	uint64_t before_ns = time_ns(), before = w->read();
+	sleep_ns(200 * NSEC_PER_MSEC);
+	uint64_t ns = time_ns() - before_ns;
+	uint64_t witness_ns = muldiv((w->read() - before) & w->mask, NSEC_PER_SEC, w->hz);
+
+	KTEST_TRUE(ns >= 200 * NSEC_PER_MSEC);
+	KTEST_TRUE(ns > witness_ns / 10 * 9 && ns < witness_ns / 10 * 11);
+}
+
+KTEST(time, alarm_never_early_and_by_interrupt)
+{
+	static const uint64_t lengths_ns[] = {1, 50000, 999999, 3000000, 60000000, 120000000};
+
+	for (size_t i = 0; i < ARRAY_SIZE(lengths_ns); i++) {
+		uint64_t interrupts = irq_count_get(IRQ_TIMER, 0);
+		uint64_t until = time_ns() + lengths_ns[i];
+		int err = sleep_until_ns(until, false);
+		KTEST_EQ(err, 0);
+		KTEST_TRUE(time_ns() >= until);
+		if (lengths_ns[i] >= 50000)
+			KTEST_TRUE(irq_count_get(IRQ_TIMER, 0) > interrupts);
+	}
+}
+
+static uint32_t rung;
+
+static void ring(struct timer *t)
+{
+	(void)t;
+	rung++;
+}
+
+/* The nearest of several alarms rings first, one moved nearer is not missed, a cancelled one does not ring. */
+KTEST(time, alarm_moves)
+{
+	struct timer far, near, never;
+
+	rung = 0;
+	timer_init(&far, ring);
+	timer_init(&near, ring);
+	timer_init(&never, ring);
+	timer_set(&far, time_ns() + 40 * NSEC_PER_MSEC);
+	timer_set(&never, time_ns() + 20 * NSEC_PER_MSEC);
+	timer_set(&near, time_ns() + 5 * NSEC_PER_MSEC);
+	KTEST_TRUE(timer_cancel(&never));
+	while (READ_ONCE(near.armed))
+		sleep_ns(NSEC_PER_MSEC);
+	KTEST_EQ(rung, 1);
+	while (READ_ONCE(far.armed))
+		sleep_ns(NSEC_PER_MSEC);
+	KTEST_EQ(rung, 2);
+}

@@ -1,0 +1,94 @@
+"""From 8 MiB to 16 GiB of RAM (QEMU takes only what the guest touches), and what happens when it runs out."""
+import gzip
+import re
+
+from ashlartest import cases, timeout
+
+
+def test_8_mib_reach_pid1(ctx):
+    archive = ctx.bare_initramfs({}, init="out/user/init/hello")
+    with ctx.guest(initrd=archive, memory="8M") as guest:
+        guest.expect(r"init: here after \d+ cycles")
+        assert guest.wait(10) == ("off", 0)
+
+
+@cases(memory=["16M", "128M", "4G", "16G"])
+@timeout(90)
+def test_shell(ctx, memory):
+    with ctx.guest(memory=memory, machine="q35") as guest:
+        guest.boot()
+        total_kib = int(guest.shell("awk '/^MemTotal/ { print $2 }' /proc/meminfo"))
+        unit = {"M": 1 << 10, "G": 1 << 20}[memory[-1]]
+        given_kib = int(memory[:-1]) * unit
+        assert given_kib * 0.6 < total_kib <= given_kib, total_kib
+        # Use some of it, and get it back.
+        assert guest.shell("for i in 1 2 3; do dd if=/dev/zero of=/tmp/x bs=64k count=16 2>/dev/null; done; "
+                           "wc -c </tmp/x; rm /tmp/x") == "1048576"
+
+
+@timeout(90)
+def test_pages_above_4_gib_work(ctx):
+    with ctx.guest(memory="6G") as guest:
+        guest.boot()
+        guest.shell("mount -t tmpfs -o size=5g big /mnt")
+        # More than lies below the hole at 4 GiB, but sparse, so only the pages at the ends are real.
+        guest.shell("dd if=/dev/urandom of=/mnt/f bs=1M count=1 seek=4500 2>/dev/null")
+        assert guest.shell("stat -c %s /mnt/f") == str(4501 << 20)
+
+
+@timeout(60)
+def test_mem_word_limits(ctx):
+    with ctx.guest(memory="512M", append="console=ttyS0 mem=64M") as guest:
+        guest.boot()
+        assert int(guest.shell("awk '/^MemTotal/ { print $2 }' /proc/meminfo")) < 70 << 10  # and the initramfs, wherever it lies
+
+
+@timeout(60)
+def test_initramfs_too_large(ctx):
+    """Its content does not fit: a line that says what would do, and no panic."""
+    archive = ctx.bare_initramfs({"a": b"\0" * (60 << 20), "init": b"#!/bin/sh\n"})
+    with open(archive, "rb") as plain:
+        packed = gzip.compress(plain.read())
+    with open(archive, "wb") as out:
+        out.write(packed)
+    with ctx.guest(initrd=archive, memory="32M") as guest:
+        line = guest.expect(r"initramfs: out of memory[^\n]*\n").group(0)
+        assert re.search(r"\d+ MiB", line), line
+        guest.expect("no init could be started")
+
+
+@timeout(90)
+def test_memory_hog_is_killed(ctx):
+    with ctx.guest(memory="64M") as guest:
+        guest.boot()
+        # tail keeps all of its input as long as no line ends.
+        guest.run("tail /dev/zero")
+        assert guest.status == 137, f"the hog ended with status {guest.status}"
+        assert "out of memory" in guest.console
+        assert guest.shell("echo still here") == "still here"
+        assert guest.shell("ls / | grep -c init") == "1"
+
+
+@timeout(90)
+def test_full_tmpfs_is_enospc(ctx):
+    with ctx.guest(memory="64M") as guest:
+        guest.boot()
+        guest.run("dd if=/dev/zero of=/tmp/big bs=1M")
+        assert "No space left on device" in guest.console
+        guest.shell("rm /tmp/big")
+        assert guest.shell("echo fine >/tmp/small && cat /tmp/small") == "fine"
+
+
+@timeout(120)
+def test_fork_bomb_ends_in_eagain(ctx):
+    with ctx.guest(memory="64M") as guest:
+        guest.boot()
+        # Each generation leaves a sleeper; the shell says "can't fork" when the kernel has had enough.
+        guest.send("b() { b | b & }; b 2>/tmp/err; sleep 5; echo over\n")
+        guest.expect(r"\nover\r?\n", 100)
+        # Whoever is left is put away, and the shell still answers.
+        guest.send("\n")
+        for _ in range(3):
+            guest.send("trap '' TERM; kill -TERM -1; sleep 1\n")
+        guest.send("echo a''live\n")
+        guest.expect(r"alive\r?\n", 60)

@@ -1,0 +1,112 @@
+"""The panic report on the serial line, from states in which reporting is hard (core/test/panic.c)."""
+import re
+
+from ashlartest import needs, plain, timeout
+
+KERNEL = "out-debug/ashlar-ktest"
+TEST_EXIT_PANIC = 0x7f
+BEGIN, END = "*** kernel panic: this is a bug in Ashlar", "*** end of panic report ***"
+
+
+def report(ctx, how, append="console=tty0 console=ttyS0"):
+    """Panic in the way named; return the report's lines."""
+    with ctx.guest(kernel=KERNEL, append=f"{append} ktest-panic={how}") as guest:
+        status = guest.wait()
+        text = plain(guest.console)
+        if status != ("code", TEST_EXIT_PANIC):
+            guest.fail(f"QEMU ended with {status}")
+        if END not in text:
+            guest.fail("the report has no end")
+        start = text.find("*** ")
+        return text[start:text.index(END)].splitlines()
+
+
+def expect(lines, *patterns):
+    """Each pattern matches a line, in this order."""
+    at = 0
+    for pattern in patterns:
+        while at < len(lines) and not re.search(pattern, lines[at]):
+            at += 1
+        assert at < len(lines), f"{pattern!r} is not in the report (or not in this order):\n" + "\n".join(lines)
+        at += 1
+
+
+@timeout(60)
+@needs(KERNEL)
+def test_plain(ctx):
+    lines = report(ctx, "plain")
+    assert lines[0].startswith(BEGIN), lines[0]
+    expect(lines, r"^core/test/panic\.c:\d+: test: plain, number 42$", r"^cpu 0, thread init, \d+\.\d{6} s after boot$",
+           r"^backtrace:$", r"^  [0-9a-f]{16}  plain\+0x", r"ktest_panic\+0x", r"init_thread\+0x", r"^last log lines:$",
+           r"^\[ +\d+\.\d+\] tty1: ")
+    assert not any("holds" in line for line in lines)
+
+
+@timeout(60)
+@needs(KERNEL)
+def test_under_console_lock(ctx):
+    expect(report(ctx, "console-lock"), r"test: under the console's lock", r"under_console_lock\+0x",
+           r"screen_console_locked\+0x", r"^locks:$", r"^  holds screen \(rank \d+\) 0x[0-9a-f]+, taken in screen_console_locked",
+           r"^last log lines:$", r"a log line written under the screen's lock")
+
+
+@timeout(60)
+@needs(KERNEL)
+def test_in_interrupt(ctx):
+    expect(report(ctx, "interrupt"), r"test: in an interrupt", r"^cpu 0, thread init, in an interrupt,", r"in_timer\+0x",
+           r"timers_run\+0x", r"kernel_interrupt\+0x")
+
+
+@timeout(60)
+@needs(KERNEL)
+def test_in_allocator(ctx):
+    expect(report(ctx, "allocator"), r"^mm/zone\.c:\d+: page 0x[0-9a-f]+ freed in state", r"zone_free", r"ktest_panic\+0x",
+           r"holds zone \(rank \d+\)")
+
+
+@timeout(60)
+@needs(KERNEL)
+def test_stack_overflow(ctx):
+    lines = report(ctx, "stack-overflow")
+    expect(lines, r"stack overflow of thread init in dig_deeper \(double fault at 0x", r"^backtrace:$", r"dig_deeper\+0x",
+           r"\.\.\. and \d+ times more", r"stack_overflow\+0x|ktest_panic\+0x", r"init_thread\+0x", r"^rip 0010:",
+           r"cr2 [0-9a-f]{16}")
+
+
+@timeout(60)
+@needs(KERNEL)
+def test_page_fault(ctx):
+    expect(report(ctx, "page-fault"), r"page fault in the kernel: write to a not-present page in kernel mode, address 0xffffc8",
+           r"^backtrace:$", r"page_fault\+0x", r"^rip 0010:ffffffff8", r"^rax ", r"^r13 ")
+
+
+@timeout(60)
+@needs(KERNEL)
+def test_console_breaks_in_report(ctx):
+    """A page fault inside a console's write: the other consoles still say all there is to say."""
+    expect(report(ctx, "twice"), r"\*\*\* panic inside the panic report \*\*\*", r"page fault in the kernel: write",
+           r"broken_write\+0x", r"^the first panic was:$", r"^core/test/panic\.c:\d+: test: the first panic$")
+
+
+@timeout(60)
+@needs(KERNEL)
+def test_screen_breaks_in_report(ctx):
+    expect(report(ctx, "twice-screen"), r"\*\*\* panic inside the panic report \*\*\*", r"test: the screen broke",
+           r"^the first panic was:$", r"test: the first panic$")
+
+
+@timeout(60)
+@needs(KERNEL)
+def test_without_a_console(ctx):
+    """No console= names the serial line and no screen is there: it still speaks, as the first terminal."""
+    lines = report(ctx, "plain", append="console=none")
+    expect(lines, r"test: plain, number 42", r"^backtrace:$")
+
+
+@timeout(60)
+@needs("out/ashlar-ktest")
+def test_release_build(ctx):
+    with ctx.guest(kernel="out/ashlar-ktest", append="console=ttyS0 ktest-panic=stack-overflow") as guest:
+        status = guest.wait()
+        if status != ("code", TEST_EXIT_PANIC) or "stack overflow of thread init in dig_deeper" not in guest.console:
+            guest.fail(f"status {status}")
