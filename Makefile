@@ -8,7 +8,7 @@
 #   V=1                show whole command lines
 #
 # The rules are in mk/: config (variants and flags), kernel, user (programs, initramfs), host (unit tests, fuzzing),
-# run (QEMU, ISO, gdb), check (tests, lint).
+# run (QEMU, ISO, gdb), check (tests, lint), bench, book.
 
 .DEFAULT_GOAL := all
 .SUFFIXES:
@@ -28,6 +28,7 @@ include mk/host.mk
 include mk/run.mk
 include mk/check.mk
 include mk/bench.mk
+include mk/book.mk
 
 .PHONY: all
 all: $(out)/ashlar $(out)/initramfs.cpio ## build the kernel and the initramfs (the default)

@@ -95,8 +95,8 @@ static cold noreturn void fault_panic(struct trap_frame *f, const struct trap_in
 
 	if (hit_own_guard(info->addr) || hit_guard(trap_sp(f)))
 		panic_frame(f, "stack overflow of thread %s in %s (%s at %#llx)",
-			    thread_current() ? thread_current()->name : "(boot)", function ? function : "?",
-			    info->name, (unsigned long long)trap_ip(f).v);
+			    thread_current() ? thread_current()->name : "(boot)", function ? function : "?", info->name,
+			    (unsigned long long)trap_ip(f).v);
 	if (info->kind == TRAP_PAGE_FAULT)
 		fault_report_prepare(f, info);
 	panic_frame(f, "%s in the kernel: %s, address %#llx", info->name, trap_error_text(info, why, sizeof(why)),
@@ -141,7 +141,8 @@ static void page_fault(struct trap_frame *f, const struct trap_info *info)
 	bool user = trap_from_user(f);
 	enum fault_result r = FAULT_SEGV_MAPERR;
 
-	if (t && t->aspace && info->addr.v < USER_VA_END && trap_irqs_were_enabled(f) && (user || trap_touches_user(f))) {
+	if (t && t->aspace && info->addr.v < USER_VA_END && trap_irqs_were_enabled(f) &&
+	    (user || trap_touches_user(f))) {
 		irq_enable();
 		r = fault_resolve(t->aspace, info);
 		irq_disable();

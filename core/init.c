@@ -108,14 +108,15 @@ static struct log_console early_console = {.name = "early", .write = early_write
 
 static void step_devices(void)
 {
-	log_console_unregister(&early_console); /* the driver takes over */
-	rtc_init();				/* first: the nodes in /dev carry dates */
+	rtc_init(); /* first: the nodes in /dev carry dates */
 	chardev_mem_init();
 	uart_init();
 	pci_init();
 	screen_console_init();
 	i8042_init();
 	tty_console_choose(options.consoles, options.console_count);
+	log_console_unregister(&early_console); /* the drivers take over */
+	tty_console_start_log();
 }
 
 static void step_initramfs(void)
@@ -240,7 +241,7 @@ noreturn void kernel_start(struct boot_info *info)
 		if (!steps[i].threaded)
 			steps[i].run();
 	if (thread_create(init_thread, NULL, "init") != 0)
-		panic("no memory for the first thread: the machine needs at least 8 MiB of RAM");
+		boot_stop("no memory for the first thread: give the machine at least 8 MiB of RAM");
 	sched_idle_loop();
 }
 

@@ -15,18 +15,18 @@ struct options {
 	bool read_only;		 /* ro / rw */
 	const char *consoles[8]; /* console=, last one is /dev/console */
 	unsigned console_count;
-	int panic_timeout;  /* panic= : 0 halt, <0 at once, >0 seconds then reset */
-	uint64_t mem_limit; /* mem= ; 0: all */
-	unsigned cpus_max;  /* maxcpus=, nosmp */
-	const char *ktest;  /* ktest= : filter of in-kernel tests */
-	const char *ktest_panic; /* ktest-panic= : which way to panic; test image only */
+	int panic_timeout;		    /* panic= : 0 halt, <0 at once, >0 seconds then reset */
+	uint64_t mem_limit;		    /* mem= ; 0: all */
+	unsigned cpus_max;		    /* maxcpus=, nosmp */
+	const char *ktest;		    /* ktest= : filter of in-kernel tests */
+	const char *ktest_panic;	    /* ktest-panic= : which way to panic; test image only */
 	unsigned video_width, video_height; /* video= : size of the framebuffer in pixels; 0: as the machine starts */
 	const char *keymap;
-	bool alloc_record; /* allocrecord: record what is allocated; debug builds only */
+	bool alloc_record;			      /* allocrecord: record what is allocated; debug builds only */
 	const char *clocksource;		      /* clocksource=tsc|hpet|acpi_pm|pit; NULL: the best */
 	const char *clockevent;			      /* clockevent=tsc-deadline|lapic|hpet|pit; NULL: the best */
 	bool tsc_unstable;			      /* tsc=unstable */
-	bool monitor; /* the kernel's monitor instead of init */
+	bool monitor;				      /* the kernel's monitor instead of init */
 	const char *init_args[OPTIONS_INIT_ARGS_MAX]; /* words init gets as arguments, NULL-terminated by count */
 	unsigned init_arg_count;
 	const char *init_env[OPTIONS_INIT_ARGS_MAX];

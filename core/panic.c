@@ -280,3 +280,20 @@ noreturn cold void panic_at(const char *file, int line, const struct trap_frame 
 		report_first(frame, fp, head);
 	report_nested(frame, fp, head);
 }
+
+noreturn cold void boot_stop(const char *fmt, ...)
+{
+	char text[256];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	log_write(LOG_EMERG, "boot: %s", text);
+	if (CONFIG_KTEST)
+		power_test_exit(TEST_EXIT_PANIC);
+	if (options.panic_timeout != 0) /* no clock to wait by yet */
+		power_reset();
+	log_write(LOG_EMERG, "boot: halted; panic=-1 on the command line resets in this case");
+	cpu_stop();
+}

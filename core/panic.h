@@ -13,6 +13,12 @@ noreturn cold void panic_at(const char *file, int line, const struct trap_frame 
 #define panic(...) panic_at(__FILE__, __LINE__, NULL, __VA_ARGS__)
 #define panic_frame(frame, ...) panic_at(__FILE__, __LINE__, (frame), __VA_ARGS__)
 
+/*
+ * The kernel cannot be started with what it was given, too little memory above all: no bug of ours.  Says so, what it
+ * means and what to do, and stops, or resets where panic= is not 0. Only while the machine boots.
+ */
+noreturn cold void boot_stop(const char *fmt, ...) printf_like(1, 2);
+
 /* Always checked, in every build: for what must hold or memory is no longer to be trusted. */
 #define BUG_ON(cond)                             \
 	do {                                     \

@@ -14,6 +14,7 @@
 #include "core/symbols.h"
 #include "lib/printf.h"
 #include "lib/string.h"
+#include "mm/kmap.h"
 #include "sync/atomic.h"
 
 #define NOBODY UINT32_MAX
@@ -80,15 +81,17 @@ void san_report_address(uint64_t ip)
 	/* A return address lies behind its call. */
 	const char *name = symbol_lookup(ip - 1, &offset);
 
-	san_report_line("  %016llx  %s+0x%llx", (unsigned long long)ip, name ? name : "?", (unsigned long long)offset + 1);
+	san_report_line("  %016llx  %s+0x%llx", (unsigned long long)ip, name ? name : "?",
+			(unsigned long long)offset + 1);
 }
 
 void san_report_caller(unsigned skip)
 {
 	uint64_t addrs[24];
-	unsigned n = trap_backtrace(0, 0, UINT64_MAX, addrs, ARRAY_SIZE(addrs));
+	uint64_t fp = (uint64_t)__builtin_frame_address(0), end = kstack_end_of(fp);
+	unsigned n = trap_backtrace(fp, fp, end ? end : fp + PAGE_SIZE, addrs, ARRAY_SIZE(addrs));
 
-	for (unsigned i = skip + 1; i < n; i++)
+	for (unsigned i = skip; i < n; i++)
 		san_report_address(addrs[i]);
 }
 

@@ -1,21 +1,21 @@
 /*
  * UBSAN: what the compiler calls when a program does what C leaves undefined (make SAN=ubsan).
  *
- * Purpose: find shifts by too much, indexes out of bounds, signed overflow and their like where they happen, rather than
- * where an optimiser's conclusion from them shows.
+ * Purpose: find shifts by too much, indexes out of bounds, signed overflow and their like where they happen, rather
+ * than where an optimiser's conclusion from them shows.
  *
  * How.  Each check the compiler inserts has a static record: file, line, column, and the types involved.  The handlers
- * here, with names and arguments that GCC and clang agree on (the interface is that of their own runtime library), print
- * it with the values and a backtrace, and return: the operation then gives what the machine gives.  A place is reported
- * once, so that a loop does not flood the log: its column is overwritten as a mark, unless a test waits for the report.
- * In the test image each report fails the test that is running (core/ktest.c); elsewhere the system goes on, and
- * whoever tests it looks for "UBSAN:" on the console.
+ * here, with names and arguments that GCC and clang agree on (the interface is that of their own runtime library),
+ * print it with the values and a backtrace, and return: the operation then gives what the machine gives.  A place is
+ * reported once, so that a loop does not flood the log: its column is overwritten as a mark, unless a test waits for
+ * the report. In the test image each report fails the test that is running (core/ktest.c); elsewhere the system goes
+ * on, and whoever tests it looks for "UBSAN:" on the console.
  *
  * Locking: none but the report's own; the mark is one atomic exchange.
  * Context: any; the handlers do not allocate.
  *
- * Not checked: alignment (x86 has no such rule and packed structures are read where they lie), conversions that change a
- * value (defined), unsigned overflow (defined).
+ * Not checked: alignment (x86 has no such rule and packed structures are read where they lie), conversions that change
+ * a value (defined), unsigned overflow (defined).
  */
 #include "core/panic.h"
 #include "core/sanitizer.h"
@@ -67,7 +67,7 @@ struct place_data {
 };
 
 /* The calls the compiler makes; nobody else may. */
-#define HANDLER(name, ...)            \
+#define HANDLER(name, ...)                       \
 	void __ubsan_handle_##name(__VA_ARGS__); \
 	void __ubsan_handle_##name(__VA_ARGS__)
 
@@ -78,18 +78,18 @@ static bool first_time(struct source_location *loc, uint32_t *column)
 	return *column != REPORTED;
 }
 
-#define REPORT(loc_, ...)                                                                                           \
-	do {                                                                                                        \
-		struct source_location *at_ = (loc_);                                                               \
-		uint32_t column_;                                                                                   \
-		char what_[96];                                                                                     \
-		if (!first_time(at_, &column_))                                                                     \
-			break;                                                                                      \
-		snprintf(what_, sizeof(what_), __VA_ARGS__);                                                        \
-		if (san_report_begin("UBSAN: %s:%u:%u: %s", at_->file, at_->line, column_, what_)) {                \
-			san_report_caller(1);                                                                       \
-			(void)san_report_end();                                                                     \
-		}                                                                                                   \
+#define REPORT(loc_, ...)                                                                            \
+	do {                                                                                         \
+		struct source_location *at_ = (loc_);                                                \
+		uint32_t column_;                                                                    \
+		char what_[96];                                                                      \
+		if (!first_time(at_, &column_))                                                      \
+			break;                                                                       \
+		snprintf(what_, sizeof(what_), __VA_ARGS__);                                         \
+		if (san_report_begin("UBSAN: %s:%u:%u: %s", at_->file, at_->line, column_, what_)) { \
+			san_report_caller(1);                                                        \
+			(void)san_report_end();                                                      \
+		}                                                                                    \
 	} while (0)
 
 /* An operand as text. Operands of at most a word are passed as they are, wider ones by address. */
@@ -145,9 +145,10 @@ HANDLER(out_of_bounds, struct types_data *d, uint64_t index)
 
 HANDLER(type_mismatch_v1, struct mismatch_data *d, uint64_t pointer)
 {
-	static const char *const accesses[] = {"load of",	   "store to",	      "reference to", "member of",
-					       "member call on",   "constructor on",  "cast of",      "cast of",
-					       "cast of reference", "cast to base of", "base of",      "dynamic type of"};
+	static const char *const accesses[] = {"load of",	  "store to",	    "reference to",
+					       "member of",	  "member call on", "constructor on",
+					       "cast of",	  "cast of",	    "cast of reference",
+					       "cast to base of", "base of",	    "dynamic type of"};
 	const char *access = d->access < ARRAY_SIZE(accesses) ? accesses[d->access] : "use of";
 
 	if (!pointer)
@@ -155,12 +156,14 @@ HANDLER(type_mismatch_v1, struct mismatch_data *d, uint64_t pointer)
 	else if (pointer & ((1ull << d->log_alignment) - 1))
 		REPORT(&d->loc, "%s %#llx, not aligned for %s", access, (unsigned long long)pointer, d->type->name);
 	else
-		REPORT(&d->loc, "%s %#llx, which has no room for %s", access, (unsigned long long)pointer, d->type->name);
+		REPORT(&d->loc, "%s %#llx, which has no room for %s", access, (unsigned long long)pointer,
+		       d->type->name);
 }
 
 HANDLER(pointer_overflow, struct place_data *d, uint64_t base, uint64_t result)
 {
-	REPORT(&d->loc, "pointer arithmetic from %#llx to %#llx wraps", (unsigned long long)base, (unsigned long long)result);
+	REPORT(&d->loc, "pointer arithmetic from %#llx to %#llx wraps", (unsigned long long)base,
+	       (unsigned long long)result);
 }
 
 HANDLER(vla_bound_not_positive, struct type_data *d, uint64_t bound)

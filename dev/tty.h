@@ -112,10 +112,12 @@ struct tty *tty_from_chardev(struct chardev *d);
  */
 struct tty *tty_console(void);
 /*
- * names as in console=: "ttyS0,115200n8", "tty0". Each that exists also gets the kernel log; with no names the first
- * terminal does. Once.
+ * names as in console=: "ttyS0,115200n8", "tty0". Each that exists becomes a console; with no names the first terminal
+ * does. Once. tty_console_start_log() then gives them the kernel log, those that were not there before with what it
+ * already holds.
  */
 void tty_console_choose(const char *const *names, unsigned count);
+void tty_console_start_log(void);
 
 /*
  * The kernel's monitor takes the consoles (and `also`, which may be NULL) from the programs: `input`, any context, gets

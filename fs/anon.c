@@ -125,6 +125,6 @@ void anon_init(void)
 	i = anon_inode_cache ? anon_inode_create(S_IFDIR | 0500) : NULL;
 	root = i ? dentry_create_root(&anon_super, i, "") : NULL;
 	if (!root || mount_create(&anon_super, root, "anon", MS_NOEXEC | MS_NOSUID, &anon_mount))
-		panic("fs: no memory for the first files at boot");
+		boot_stop("fs: no memory for the first files at boot");
 	anon_super.root = root;
 }

@@ -470,5 +470,5 @@ void dcache_init(void)
 	for (unsigned i = 0; i < BUCKET_LOCKS; i++)
 		spin_init(&bucket_locks[i], LOCK_DENTRY, "dcache_bucket");
 	if (!dcache_table || !dentry_cache)
-		panic("fs: no memory for a name cache of %lu entries at boot", (unsigned long)entries);
+		boot_stop("fs: no memory for a name cache of %lu entries at boot", (unsigned long)entries);
 }

@@ -12,7 +12,7 @@ void file_init(void)
 {
 	file_cache = slab_cache_create("file", sizeof(struct file), 0);
 	if (!file_cache)
-		panic("fs: no memory for the first file at boot");
+		boot_stop("fs: no memory for the first file at boot");
 }
 
 int file_create(struct path *p, const struct file_ops *ops, unsigned flags, unsigned mode, const struct cred *cred,

@@ -35,7 +35,7 @@
 static void must(int err, const char *what)
 {
 	if (err)
-		panic("fs: %s at boot: error %d", what, -err);
+		boot_stop("fs: %s at boot: error %d", what, -err);
 }
 
 static void root_mount(void)

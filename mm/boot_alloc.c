@@ -47,7 +47,7 @@ void boot_alloc_set_limit(uint64_t limit)
 static void region_close(void)
 {
 	if (cursor < top && memmap_add(memory, cursor, top - cursor, MEMMAP_KERNEL))
-		panic("boot memory map is full (%zu ranges)", memory->count);
+		boot_stop("boot memory map is full (%zu ranges)", memory->count);
 	low = cursor = top = 0;
 }
 

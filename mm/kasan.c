@@ -4,37 +4,37 @@
  * Purpose: every load and store of the kernel is checked when it happens, so that an overflow or a use after free is
  * reported where it is made, with the stacks that allocated and freed the memory, and not where its damage shows.
  *
- * Shadow.  A byte says about eight ("a granule"): 0, all may be accessed; 1..7, only the first so many; from 0x80 on, none,
- * and why (enum shadow).  Its address is arithmetic (KASAN_SHADOW_OFFSET).  The compiler puts a call before each access
- * (__asan_load8 …), and lays red zones around the variables of a frame, which the function marks in the shadow itself,
- * and behind globals, which a constructor of each file makes known.
+ * Shadow.  A byte says about eight ("a granule"): 0, all may be accessed; 1..7, only the first so many; from 0x80 on,
+ * none, and why (enum shadow).  Its address is arithmetic (KASAN_SHADOW_OFFSET).  The compiler puts a call before each
+ * access (__asan_load8 …), and lays red zones around the variables of a frame, which the function marks in the shadow
+ * itself, and behind globals, which a constructor of each file makes known.
  *
  * What has a shadow:
  *     the image        from the first instruction: part of .bss, mapped by boot.S (stacks of the boot code need it)
  *     RAM              in chunks of 16 MiB (2 MiB of shadow), from the boot allocator; from kasan_init() on
  *     kernel stacks    a page of shadow a slot, made with its first stack and then kept
- * Everything else (devices, tables of kmap_alloc with their guard pages, user space) has none and is not checked.  Since
- * all checks are calls, no address needs a shadow just because it exists: kasan_tracked() decides.
+ * Everything else (devices, tables of kmap_alloc with their guard pages, user space) has none and is not checked.
+ * Since all checks are calls, no address needs a shadow just because it exists: kasan_tracked() decides.
  *
  * Slab objects are followed by a red zone in which lies, itself out of bounds for everybody, what is remembered of them
  * (struct kasan_meta).  Freed ones wait in the quarantine of the CPU, first in, first out, up to a limit in bytes, so
  * that an address is not used again soon and a late access hits memory marked as free.  Pages are marked when freed and
  * reused soon: the allocator's LIFO is kept, as the accounting of free memory is much checked.
  *
- * Invariants: memory handed out is accessible from its first to its last byte asked for, and nothing else of its block is.
- * A quarantined object counts as in use for its slab.
+ * Invariants: memory handed out is accessible from its first to its last byte asked for, and nothing else of its block
+ * is. A quarantined object counts as in use for its slab.
  *
  * Locking: shadow is written by whoever owns the memory it describes.  Quarantines are per CPU, with interrupts off.
- * Failure: no shadow for a stack is -ENOMEM for whoever wants the stack; no shadow for RAM at boot panics with the reason.
+ * Failure: no shadow for a stack is -ENOMEM for whoever wants the stack; no shadow for RAM at boot panics with the
+ * reason.
  *
  * This file and slab.c are not instrumented.  mk/config.mk has the list and the compilers' flags.
  *
- * Rejected: inline checks (all addresses would need a shadow, if only a shared page of zeroes, and the tables for that);
- * a store of stacks shared by hash (it saves memory this build does not lack).
+ * Rejected: inline checks (all addresses would need a shadow, if only a shared page of zeroes, and the tables for
+ * that); a store of stacks shared by hash (it saves memory this build does not lack).
  */
 #include "mm/kasan.h"
 
-#include <arch/context.h>
 #include <arch/cpu.h>
 #include <arch/mmu.h>
 #include <arch/trap.h>
@@ -59,7 +59,7 @@ typedef void init_function(void);
 extern init_function *const __start_init_array[], *const __stop_init_array[];
 
 static bool checking;
-static uint64_t chunks[BITMAP_WORDS(CHUNKS_MAX)];      /* fixed after kasan_init() */
+static uint64_t chunks[BITMAP_WORDS(CHUNKS_MAX)];	 /* fixed after kasan_init() */
 static uint64_t stack_slots[BITMAP_WORDS(KSTACK_SLOTS)]; /* set when the slot's shadow is there; then for ever */
 static struct kasan_frame *frames;
 
@@ -76,8 +76,9 @@ bool kasan_tracked(uint64_t addr)
 	if (addr - DIRECT_MAP_BASE < CHUNKS_MAX * CHUNK)
 		return bitmap_test(chunks, (addr - DIRECT_MAP_BASE) / CHUNK);
 	/* A guard page has no shadow: the access itself is to fault. */
-	return addr - KSTACK_BASE < KSTACK_END - KSTACK_BASE && (addr - KSTACK_BASE) % KSTACK_SLOT_SIZE >= KSTACK_SIZE &&
-	       bitmap_test(stack_slots, (addr - KSTACK_BASE) / KSTACK_SLOT_SIZE);
+	return addr - KSTACK_BASE < KSTACK_END - KSTACK_BASE &&
+		(addr - KSTACK_BASE) % KSTACK_SLOT_SIZE >= KSTACK_SIZE &&
+		bitmap_test(stack_slots, (addr - KSTACK_BASE) / KSTACK_SLOT_SIZE);
 }
 
 /* ---- setting the shadow ---- */
@@ -156,7 +157,7 @@ void kasan_check(uint64_t addr, size_t len, bool write)
 }
 
 /* The compilers' calls. "noabort": ours return, since a test may expect the report. */
-#define ACCESS(bytes)                                    \
+#define ACCESS(bytes)                                      \
 	void __asan_load##bytes##_noabort(uint64_t addr);  \
 	void __asan_load##bytes##_noabort(uint64_t addr)   \
 	{                                                  \
@@ -189,14 +190,10 @@ void __asan_storeN_noabort(uint64_t addr, size_t len)
 void __asan_handle_no_return(void);
 void __asan_handle_no_return(void)
 {
-	uint64_t sp = ALIGN_DOWN((uint64_t)__builtin_frame_address(0), GRANULE), top = 0;
+	uint64_t sp = ALIGN_DOWN((uint64_t)__builtin_frame_address(0), GRANULE), end = kstack_end_of(sp);
 
-	if (sp >= (uint64_t)idle_stack && sp < (uint64_t)idle_stack_top)
-		top = (uint64_t)idle_stack_top;
-	else if (sp - KSTACK_BASE < KSTACK_END - KSTACK_BASE)
-		top = ALIGN_UP(sp + 1, KSTACK_SIZE);
-	if (top)
-		mark(sp, top - sp, 0);
+	if (end)
+		mark(sp, end - sp, 0);
 }
 
 /* A variable goes out of scope, comes into it. */
@@ -213,11 +210,11 @@ void __asan_unpoison_stack_memory(uint64_t addr, uint64_t len)
 }
 
 /* clang sets long stretches of a frame's shadow by call; the address is the shadow's own. */
-#define SET_SHADOW(value)                                              \
-	void __asan_set_shadow_##value(uint8_t *shadow, size_t len);   \
-	void __asan_set_shadow_##value(uint8_t *shadow, size_t len)    \
-	{                                                              \
-		kasan_plain_memset(shadow, 0x##value, len);            \
+#define SET_SHADOW(value)                                            \
+	void __asan_set_shadow_##value(uint8_t *shadow, size_t len); \
+	void __asan_set_shadow_##value(uint8_t *shadow, size_t len)  \
+	{                                                            \
+		kasan_plain_memset(shadow, 0x##value, len);          \
 	}
 SET_SHADOW(00)
 SET_SHADOW(f1)
@@ -279,7 +276,8 @@ void kasan_init(const struct memmap *map)
 		paddr_t pa = boot_alloc(CHUNK / GRANULE, CHUNK / GRANULE, true);
 		vaddr_t va = vaddr_of(kasan_shadow_of(DIRECT_MAP_BASE + base));
 		if (!pa.v || pgtable_map_kernel(va, pa, CHUNK / GRANULE, MMU_READ | MMU_WRITE))
-			panic("not enough memory for KASAN's shadow: an eighth of RAM is needed; give the machine more RAM");
+			panic("not enough memory for KASAN's shadow: an eighth of RAM is needed; give the machine more "
+			      "RAM");
 		bitmap_set(chunks, base / CHUNK);
 	}
 	pgtable_share_kernel_range(vaddr_of(kasan_shadow_of(KSTACK_BASE)), (KSTACK_END - KSTACK_BASE) / GRANULE);
@@ -300,11 +298,12 @@ void kasan_init_frames(void)
 
 static noinline void track(struct kasan_track *t)
 {
-	uint64_t ip[TRACK_DEPTH + 2];
-	unsigned n = trap_backtrace(0, 0, UINT64_MAX, ip, ARRAY_SIZE(ip));
+	uint64_t ip[TRACK_DEPTH + 1];
+	uint64_t fp = (uint64_t)__builtin_frame_address(0), end = kstack_end_of(fp);
+	unsigned n = trap_backtrace(fp, fp, end ? end : fp + PAGE_SIZE, ip, ARRAY_SIZE(ip));
 
-	for (unsigned i = 0; i < TRACK_DEPTH; i++) /* without this function and the hook */
-		t->ip[i] = i + 2 < n ? (uint32_t)ip[i + 2] : 0;
+	for (unsigned i = 0; i < TRACK_DEPTH; i++) /* without the hook */
+		t->ip[i] = i + 1 < n ? (uint32_t)ip[i + 1] : 0;
 }
 
 struct kasan_frame *kasan_frame_of(uint64_t addr)

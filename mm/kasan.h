@@ -12,8 +12,8 @@ struct memmap;
 struct page;
 struct slab_cache;
 
-/* Shadow for all RAM of the map, from the boot allocator; from here on accesses are checked. Once, when the direct map is
- * complete. */
+/* Shadow for all RAM of the map, from the boot allocator; from here on accesses are checked. Once, when the direct map
+ * is complete. */
 void kasan_init(const struct memmap *map);
 /* What is remembered of each frame; once the frame table exists and while the boot allocator does. */
 void kasan_init_frames(void);

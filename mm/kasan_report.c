@@ -75,12 +75,13 @@ static void print_object(uint64_t addr, const struct page *p)
 	if (used < c->size && *kasan_shadow_of(obj + used) < 0x80)
 		used += *kasan_shadow_of(obj + used);
 	if (addr - obj < used)
-		san_report_line("byte %llu of the object of %llu bytes at %#llx, cache %s", (unsigned long long)(addr - obj),
-				(unsigned long long)used, (unsigned long long)obj, c->name);
+		san_report_line("byte %llu of the object of %llu bytes at %#llx, cache %s",
+				(unsigned long long)(addr - obj), (unsigned long long)used, (unsigned long long)obj,
+				c->name);
 	else
 		san_report_line("%llu bytes behind the object of %llu bytes at %#llx, cache %s",
-				(unsigned long long)(addr - obj - used), (unsigned long long)used, (unsigned long long)obj,
-				c->name);
+				(unsigned long long)(addr - obj - used), (unsigned long long)used,
+				(unsigned long long)obj, c->name);
 	print_track("allocated by", &meta->alloc);
 	print_track("freed by", &meta->free);
 }
@@ -124,8 +125,8 @@ static void print_global(uint64_t addr)
 	const struct kasan_global *g = kasan_global_near(addr);
 
 	if (g)
-		san_report_line("%llu bytes behind the start of %s, %llu bytes, of %s", (unsigned long long)(addr - g->start),
-				g->name, (unsigned long long)g->size, g->file);
+		san_report_line("%llu bytes behind the start of %s, %llu bytes, of %s",
+				(unsigned long long)(addr - g->start), g->name, (unsigned long long)g->size, g->file);
 }
 
 static void print_owner(uint64_t addr)
@@ -153,7 +154,8 @@ static void print_shadow(uint64_t addr)
 
 	if (!kasan_tracked(addr))
 		return;
-	san_report_line("shadow (f1-f3, f8 frame, f9 global, fb freed, fc behind object, fe behind pages, ff free page):");
+	san_report_line(
+		"shadow (f1-f3, f8 frame, f9 global, fb freed, fc behind object, fe behind pages, ff free page):");
 	for (unsigned i = 0; i < 5; i++, line += 16 * GRANULE) {
 		char text[16 * 3 + 1];
 		if (!kasan_tracked(line) || !kasan_tracked(line + 16 * GRANULE - 1))
@@ -179,9 +181,9 @@ void kasan_report(const char *kind, uint64_t access, uint64_t addr, size_t len, 
 	if (panic_in_progress)
 		return;
 	if (len)
-		begun = san_report_begin("KASAN: %s: %s of %llu bytes at %#llx by %s+0x%llx", kind ? kind : kind_of(addr),
-					 write ? "store" : "load", (unsigned long long)len, (unsigned long long)access,
-					 name ? name : "?", (unsigned long long)offset + 1);
+		begun = san_report_begin("KASAN: %s: %s of %llu bytes at %#llx by %s+0x%llx",
+					 kind ? kind : kind_of(addr), write ? "store" : "load", (unsigned long long)len,
+					 (unsigned long long)access, name ? name : "?", (unsigned long long)offset + 1);
 	else
 		begun = san_report_begin("KASAN: %s of %#llx", kind, (unsigned long long)access);
 	if (!begun)

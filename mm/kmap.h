@@ -25,6 +25,9 @@ void *kstack_alloc(void) must_check;
 void kstack_free(void *stack);
 /* Whether va lies in the guard range below a kernel stack: then it is an overflow. Any context, no lock. */
 bool kstack_is_guard(vaddr_t va);
+/* The end of the thread's or idle stack that sp lies on; 0 if it lies on none. For walking frames: the outermost one's
+ * saved frame pointer is the program's, so anything. Any context, no lock. */
+uint64_t kstack_end_of(uint64_t sp);
 
 /* Device registers, uncached. NULL when out of room. Never unmapped. */
 void *kmap_device(paddr_t pa, size_t len_bytes) must_check;

@@ -12,6 +12,7 @@
  */
 #include "mm/kmap.h"
 
+#include <arch/context.h>
 #include <arch/cpu.h>
 #include <arch/mmu.h>
 #include "lib/bitmap.h"
@@ -44,6 +45,13 @@ static vaddr_t slot_stack(size_t slot)
 bool kstack_is_guard(vaddr_t va)
 {
 	return va.v >= KSTACK_BASE && va.v < KSTACK_END && (va.v - KSTACK_BASE) % KSTACK_SLOT_SIZE < KSTACK_SIZE;
+}
+
+uint64_t kstack_end_of(uint64_t sp)
+{
+	if (sp >= (uint64_t)idle_stack && sp < (uint64_t)idle_stack_top)
+		return (uint64_t)idle_stack_top;
+	return sp >= KSTACK_BASE && sp < KSTACK_END ? ALIGN_UP(sp + 1, KSTACK_SIZE) : 0;
 }
 
 static void slot_release(size_t slot)

@@ -54,7 +54,7 @@ static void direct_map_add(uint64_t base, uint64_t end)
 	end = MIN(end, DIRECT_MAP_SIZE);
 	if (base < end &&
 	    pgtable_map_kernel(vaddr(DIRECT_MAP_BASE + base), paddr(base), end - base, MMU_READ | MMU_WRITE))
-		panic("no memory for the page tables that map memory up to %#llx", (unsigned long long)end);
+		boot_stop("no memory for the page tables that map memory up to %#llx", (unsigned long long)end);
 }
 
 /*
@@ -93,13 +93,15 @@ static void frame_table_create(struct memmap *map)
 		page_ram_count += (r->end - r->base) >> PAGE_SHIFT;
 	}
 	if (first >= end)
-		panic("the memory map has no RAM");
+		boot_stop("the memory map has no RAM below the limit; check mem= on the command line");
 	uint64_t bytes = (end - first) * sizeof(struct page);
 	paddr_t table = boot_alloc(bytes, CACHE_LINE, false);
 	if (!table.v)
-		panic("not enough memory: %llu KiB are needed for page frames, %llu KiB are usable; give the machine "
-		      "more RAM",
-		      (unsigned long long)(bytes / KIB), (unsigned long long)(memmap_total(map, MEMMAP_USABLE) / KIB));
+		boot_stop("not enough memory: %llu KiB are needed for page frames, %llu KiB are usable; give the "
+			  "machine "
+			  "more RAM",
+			  (unsigned long long)(bytes / KIB),
+			  (unsigned long long)(memmap_total(map, MEMMAP_USABLE) / KIB));
 	page_first_frame = first;
 	page_frame_count = end - first;
 	page_table = paddr_to_ptr(table);

@@ -67,7 +67,7 @@ void futex_init(void)
 		bucket_count *= 2; /* one for each 4 MiB */
 	buckets = kcalloc(bucket_count, sizeof(*buckets));
 	if (!buckets)
-		panic("no memory for the futex table");
+		boot_stop("no memory for the futex table");
 	for (uint32_t i = 0; i < bucket_count; i++) {
 		spin_init(&buckets[i].lock, LOCK_FUTEX, "futex bucket");
 		list_init(&buckets[i].waiters);

@@ -75,7 +75,7 @@ void process_init(void)
 {
 	process_cache = slab_cache_create("process", sizeof(struct process), 0);
 	if (!process_cache)
-		panic("no memory for the process cache");
+		boot_stop("no memory for the process cache");
 	task_init_caches();
 	signal_init();
 	futex_init();

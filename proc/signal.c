@@ -55,7 +55,7 @@ void signal_init(void)
 	queued_cache = slab_cache_create("signal", sizeof(struct queued_signal), 0);
 	sighand_cache = slab_cache_create("sighand", sizeof(struct sighand), 0);
 	if (!queued_cache || !sighand_cache)
-		panic("no memory for the signal caches");
+		boot_stop("no memory for the signal caches");
 }
 
 /* --- actions ----------------------------------------------------------------------------------------------------- */

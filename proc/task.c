@@ -20,7 +20,7 @@ void task_init_caches(void)
 {
 	task_cache = slab_cache_create("task", FPU_OFFSET + fpu_area_bytes(), 64);
 	if (!task_cache)
-		panic("no memory for the task cache");
+		boot_stop("no memory for the task cache");
 }
 
 /* An eighth of the memory may go into threads' stacks and structs; the rest is for programs. Never fewer than a small

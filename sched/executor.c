@@ -273,7 +273,7 @@ void executor_init(void)
 	e->cpu = this_cpu()->id;
 	wait_queue_init(&e->finished);
 	if (thread_init(&e->thread, NULL, executor_thread, e) != 0 || sched_set_affinity(&e->thread, BIT(e->cpu)) != 0)
-		panic("no memory for the executor: the machine needs at least 8 MiB of RAM");
+		boot_stop("no memory for the executor: the machine needs at least 8 MiB of RAM");
 	snprintf(e->thread.name, sizeof(e->thread.name), "async/%u", e->cpu);
 	thread_start(&e->thread);
 }

@@ -20,7 +20,7 @@ void area_cache_init(void)
 {
 	area_cache = slab_cache_create("area", sizeof(struct area), 0);
 	if (!area_cache)
-		panic("vm: no memory for the first slab cache");
+		boot_stop("vm: no memory for the first slab cache");
 }
 
 struct area *area_alloc(struct aspace *as)

@@ -55,7 +55,7 @@ void vm_init(void)
 	object_cache_init();
 	vm_zero_page = page_alloc(0, ALLOC_ZERO);
 	if (!vm_zero_page)
-		panic("vm: no memory for the page of zeroes");
+		boot_stop("vm: no memory for the page of zeroes");
 }
 
 int aspace_create(struct aspace **out)

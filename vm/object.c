@@ -63,7 +63,7 @@ void object_cache_init(void)
 {
 	radix_cache = slab_cache_create("radix_node", RADIX_NODE_BYTES, 0);
 	if (!radix_cache)
-		panic("vm: no memory for the first slab cache");
+		boot_stop("vm: no memory for the first slab cache");
 	for (unsigned i = 0; i < PAGE_WAIT_QUEUES; i++)
 		wait_queue_init(&page_waits[i]);
 }

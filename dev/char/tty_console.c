@@ -87,13 +87,12 @@ static void line_options(struct tty *t, const char *options)
 	tty_set_termios(t, &settings, false);
 }
 
-static void log_start(struct tty *t)
+void tty_console_start_log(void)
 {
-	t->is_console = true;
-	if (!t->log)
-		return;
-	log_console_register(t->log, t->log_replay);
-	t->log = NULL; /* once, however often it is named */
+	struct tty *t;
+	for (unsigned i = 0; (t = tty_at(i)); i++)
+		if (t->is_console && t->log)
+			log_console_register(t->log, t->log_replay);
 }
 
 void tty_console_choose(const char *const *names, unsigned count)
@@ -107,18 +106,17 @@ void tty_console_choose(const char *const *names, unsigned count)
 		}
 		if (comma)
 			line_options(t, comma + 1);
-		log_start(t);
+		t->is_console = true;
 		console = t;
 	}
-	if (!console) {
+	if (!console)
 		console = tty_at(0);
-		if (console)
-			log_start(console);
-	}
-	if (console)
-		log_info("console: %s", console->chardev.name);
-	else
+	if (!console) {
 		log_warn("console: no serial port and no screen found");
+		return;
+	}
+	console->is_console = true;
+	log_info("console: %s", console->chardev.name);
 }
 
 /* --- the two nodes that are always there and stand for another terminal --- */

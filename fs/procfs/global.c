@@ -293,8 +293,9 @@ void proc_register_global(void)
 			panic("procfs: /proc/%s at boot: error %d", entries[i].path, -err);
 	}
 	if (CONFIG_DEBUG && options.alloc_record) {
-		static const struct procfs_entry trace = {
-			.path = "ashlar/alloc_trace", .mode = 0400, .show = show_alloc_trace};
+		static const struct procfs_entry trace = {.path = "ashlar/alloc_trace",
+							  .mode = 0400,
+							  .show = show_alloc_trace};
 		int err = procfs_register(&trace);
 
 		if (err)

@@ -69,9 +69,9 @@ KTEST(mm, kasan_heap_overflow)
 	expect_nothing();
 	san_expect_begin();
 	store_byte(p, 13);
-	EXPECT("KASAN: heap out of bounds: store of 1 bytes", "by store_byte", "store_byte", "ktest_mm_kasan_heap_overflow",
-	       "0 bytes behind the object of 13 bytes", "kmalloc-16", "allocated by:", "planted_alloc",
-	       "ktest_mm_kasan_heap_overflow", "shadow", ">05 fc");
+	EXPECT("KASAN: heap out of bounds: store of 1 bytes", "by store_byte", "store_byte",
+	       "ktest_mm_kasan_heap_overflow", "0 bytes behind the object of 13 bytes", "kmalloc-16",
+	       "allocated by:", "planted_alloc", "ktest_mm_kasan_heap_overflow", "shadow", ">05 fc");
 	san_expect_begin();
 	load_byte(p, 16);
 	EXPECT("KASAN: heap out of bounds: load of 1 bytes", "3 bytes behind the object of 13 bytes");
@@ -86,8 +86,9 @@ KTEST(mm, kasan_use_after_free)
 	planted_free(p);
 	san_expect_begin();
 	load_byte(p, 8);
-	EXPECT("KASAN: use after free: load of 1 bytes", "load_byte", "byte 8 of the object", "kmalloc-128", "allocated by:",
-	       "planted_alloc", "ktest_mm_kasan_use_after_free", "freed by:", "planted_free", "ktest_mm_kasan_use_after_free");
+	EXPECT("KASAN: use after free: load of 1 bytes", "load_byte", "byte 8 of the object", "kmalloc-128",
+	       "allocated by:", "planted_alloc", "ktest_mm_kasan_use_after_free", "freed by:", "planted_free",
+	       "ktest_mm_kasan_use_after_free");
 	san_expect_begin();
 	store_byte(p, 0);
 	EXPECT("KASAN: use after free: store of 1 bytes", "allocated by:", "freed by:");
@@ -197,8 +198,8 @@ KTEST(mm, kasan_pages)
 	page_put(p);
 	san_expect_begin();
 	load_byte(at, 5);
-	EXPECT("KASAN: use of a free page: load of 1 bytes", "last allocated by:", "ktest_mm_kasan_pages", "last freed by:",
-	       "ktest_mm_kasan_pages");
+	EXPECT("KASAN: use of a free page: load of 1 bytes", "last allocated by:", "ktest_mm_kasan_pages",
+	       "last freed by:", "ktest_mm_kasan_pages");
 	san_expect_begin();
 	load_byte(at, PAGE_SIZE + 5);
 	EXPECT("KASAN: use of a free page", "last freed by:", "ktest_mm_kasan_pages");

@@ -44,6 +44,14 @@ def test_mem_word_limits(ctx):
 
 
 @timeout(60)
+def test_too_little_for_the_kernel(ctx):
+    """Nobody's bug: a line that says what is missing, and the reset that panic= asks for."""
+    with ctx.guest(memory="64M", append="console=ttyS0 mem=2M panic=-1") as guest:
+        guest.expect(r"boot: not enough memory: \d+ KiB are needed.*give the machine more RAM")
+        assert guest.wait(10) == ("off", 0)
+
+
+@timeout(60)
 def test_initramfs_too_large(ctx):
     """Its content does not fit: a line that says what would do, and no panic."""
     archive = ctx.bare_initramfs({"a": b"\0" * (60 << 20), "init": b"#!/bin/sh\n"})

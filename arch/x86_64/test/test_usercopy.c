@@ -140,7 +140,8 @@ KTEST(arch, usercopy_strings)
 	memset(pages[0], 'x', PAGE_SIZE);
 	for (size_t good = 0; good < 20; good++) {
 		uint64_t entry = page_take();
-		int64_t unterminated = arch_strncpy_from_user(to, (uint64_t)(uint8_t *)pages + PAGE_SIZE - good, sizeof(to));
+		int64_t unterminated = arch_strncpy_from_user(to, (uint64_t)(uint8_t *)pages + PAGE_SIZE - good,
+							      sizeof(to));
 		int64_t limited = arch_strncpy_from_user(to, (uint64_t)(uint8_t *)pages + PAGE_SIZE - good, good);
 
 		page_put_back(entry);

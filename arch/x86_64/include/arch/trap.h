@@ -12,7 +12,7 @@
 struct trap_frame {
 	uint64_t r15, r14, r13, r12, rbp, rbx;		    /* kept by C */
 	uint64_t r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi; /* lost by C */
-	uint64_t orig_rax; /* system call number; -1 for every other entry */
+	uint64_t orig_rax;				    /* system call number; -1 for every other entry */
 	uint64_t rip, cs, rflags, rsp, ss;
 };
 
