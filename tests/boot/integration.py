@@ -32,7 +32,8 @@ def check(guest, ending, transcript):
 @timeout(60)
 def test_basic_boot(ctx):
     """Nothing but a kernel and a program without a libc: it is PID 1, says so, and switches the machine off."""
-    with ctx.guest(kernel="out/ashlar", initrd="out/user/init/hello.cpio") as guest:
+    initrd = ctx.bare_initramfs({}, init="out/user/init/hello")
+    with ctx.guest(kernel="out/ashlar", initrd=initrd) as guest:
         check(guest, ("off", 0), [*BOOTED, r"init: running /init as PID 1", r"init: here after \d{20} cycles"])
 
 
