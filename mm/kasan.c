@@ -25,8 +25,8 @@
  * is. A quarantined object counts as in use for its slab.
  *
  * Locking: shadow is written by whoever owns the memory it describes.  Quarantines are per CPU, with interrupts off.
- * Failure: no shadow for a stack is -ENOMEM for whoever wants the stack; no shadow for RAM at boot panics with the
- * reason.
+ * Failure: no shadow for a stack is -ENOMEM for whoever wants the stack; no shadow for RAM at boot stops
+ * with the reason.
  *
  * This file and slab.c are not instrumented.  mk/config.mk has the list and the compilers' flags.
  *
@@ -276,8 +276,9 @@ void kasan_init(const struct memmap *map)
 		paddr_t pa = boot_alloc(CHUNK / GRANULE, CHUNK / GRANULE, true);
 		vaddr_t va = vaddr_of(kasan_shadow_of(DIRECT_MAP_BASE + base));
 		if (!pa.v || pgtable_map_kernel(va, pa, CHUNK / GRANULE, MMU_READ | MMU_WRITE))
-			panic("not enough memory for KASAN's shadow: an eighth of RAM is needed; give the machine more "
-			      "RAM");
+			boot_stop("not enough memory: %llu KiB are needed for KASAN's shadow; give the machine more "
+				  "RAM",
+				  (unsigned long long)(top / GRANULE / KIB));
 		bitmap_set(chunks, base / CHUNK);
 	}
 	pgtable_share_kernel_range(vaddr_of(kasan_shadow_of(KSTACK_BASE)), (KSTACK_END - KSTACK_BASE) / GRANULE);

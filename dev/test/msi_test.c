@@ -71,13 +71,14 @@ KTEST(msi, edu_interrupts_by_message)
 	KTEST_EQ(pci_msi_enable(d, &irq), 0);
 	KTEST_EQ(irq_register(irq, &action), 0);
 	hits[0] = 0;
+	uint64_t counted = irq_count_get(irq, 0); /* not from 0 when the test runs again */
 	mmio_write32(registers + EDU_IRQ_RAISE, 5);
 	wait_for(&hits[0], 5);
 	KTEST_EQ(hits[0], 5);
 	mmio_write32(registers + EDU_IRQ_RAISE, 2);
 	wait_for(&hits[0], 7);
 	KTEST_EQ(hits[0], 7);
-	KTEST_EQ(irq_count_get(irq, 0), 2);
+	KTEST_EQ(irq_count_get(irq, 0) - counted, 2);
 	irq_table_print(table, sizeof(table));
 	KTEST_TRUE(strstr(table, "PCI-MSI"));
 	KTEST_TRUE(strstr(table, "-edge      edu\n"));

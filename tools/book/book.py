@@ -78,7 +78,7 @@ class Names:
 
     def problem(self, code):
         """What is wrong with a piece of code in the text, or None."""
-        code = code.split(":")[0]
+        code = re.sub(r"^arch/(\w+\.h)$", r"arch/x86_64/include/arch/\1", code.split(":")[0])
         if re.fullmatch(TOP + r"[\w./*{},-]*", code):
             # Not a name of a test, which has neither an ending nor a slash at its end.
             if re.search(SOURCE + "$|[/*}]$", code) and not all(glob.glob(os.path.join(ROOT, one)) for one in braces(code)):

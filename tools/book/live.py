@@ -13,6 +13,7 @@ A session is a fenced block. The word behind ``` says where it is typed:
     ktest     monitor>     in the monitor of the debug kernel that has the in-kernel tests in it
     host      $            on the machine that builds Ashlar, in the repository's root, with bash
     gdb       (gdb)        in gdb, from the guest's first instruction on
+    gdb-debug (gdb)        the same with a debug kernel
 
 A line that begins with the prompt is typed; those up to the next one are what it has to print. Numbers stand for any
 number, and … for anything; a line of … alone for any number of lines. What is typed must end with status 0 (shell, host).
@@ -32,7 +33,7 @@ from ashlartest import TestFailure, plain  # noqa: E402
 
 # Kind: prompts, as they stand in the book.
 KINDS = {"shell": "ashlar:~# ", "monitor": "monitor> ", "panic": "monitor> |panic> ", "debug": "monitor> ", "ktest": "monitor> ",
-         "host": r"\$ ", "gdb": r"\(gdb\) "}
+         "host": r"\$ ", "gdb": r"\(gdb\) ", "gdb-debug": r"\(gdb\) "}
 MONITOR, PANIC, GDB = r"monitor> $", r"(?:monitor|panic)> $", "(gdb) "
 
 
@@ -178,9 +179,9 @@ def run_all(ctx, chosen, show=False):
     make = {"shell": lambda: Shell(ctx), "monitor": lambda: Monitor(ctx), "panic": lambda: Monitor(ctx),
             "debug": lambda: Monitor(ctx, "out-debug/ashlar"),
             "ktest": lambda: Monitor(ctx, "out-debug/ashlar-ktest", "console=ttyS0 monitor"), "host": Host,
-            "gdb": lambda: Gdb(ctx)}
+            "gdb": lambda: Gdb(ctx), "gdb-debug": lambda: Gdb(ctx, "out-debug/ashlar")}
     for session in chosen:
-        own = session.kind in ("panic", "gdb")      # these leave no machine that others could use
+        own = session.kind in ("panic", "gdb", "gdb-debug")      # these leave no machine that others could use
         place = None
         try:
             place = make[session.kind]() if own else places.get(session.kind) or make[session.kind]()
