@@ -57,6 +57,7 @@ static int map_flags(unsigned prot, unsigned flags, struct map_request *r)
 	r->flags |= flags & MAP_NORESERVE ? AREA_NORESERVE : 0;
 	r->fixed = flags & (MAP_FIXED | MAP_FIXED_NOREPLACE);
 	r->noreplace = flags & MAP_FIXED_NOREPLACE;
+	r->low = flags & MAP_32BIT;
 	r->populate = (flags & (MAP_POPULATE | MAP_NONBLOCK)) == MAP_POPULATE || flags & MAP_LOCKED;
 	return 0;
 }

@@ -203,6 +203,7 @@ long sys_reboot(const struct syscall_args *a)
 		power_reset();
 	case LINUX_REBOOT_CMD_HALT:
 		log_info("reboot: system halted");
+		log_flush();
 		cpu_stop();
 	case LINUX_REBOOT_CMD_POWER_OFF:
 		log_info("reboot: power off");

@@ -106,6 +106,7 @@ struct map_request {
 	uint64_t addr, len;
 	unsigned flags; /* enum area_flag */
 	bool fixed, noreplace, populate;
+	bool low; /* MAP_32BIT: in the second GiB */
 	struct vm_object *object;
 	uint64_t offset;
 	void *file;

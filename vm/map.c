@@ -168,6 +168,17 @@ uint64_t change_place(const struct aspace *as, uint64_t hint, uint64_t len)
 	return at ? at : area_place(as, len, VM_MMAP_MIN, USER_VA_END);
 }
 
+/* MAP_32BIT, for code that reaches it with 31-bit addresses: Linux takes the second GiB, which leaves programs the
+ * first. */
+static uint64_t place_low(const struct aspace *as, uint64_t hint, uint64_t len)
+{
+	uint64_t at = ALIGN_UP(hint, (uint64_t)PAGE_SIZE);
+
+	if (at >= GIB && at < 2 * GIB && len <= 2 * GIB - at && area_range_free(as, at, len))
+		return at;
+	return area_place(as, len, GIB, 2 * GIB);
+}
+
 static unsigned request_flags(const struct map_request *r)
 {
 	unsigned flags = r->flags;
@@ -207,7 +218,7 @@ static int map_prepare(struct aspace *as, const struct map_request *r, uint64_t 
 	*spare = NULL;
 	*at = r->addr;
 	if (!r->fixed) {
-		*at = change_place(as, r->addr, len);
+		*at = r->low ? place_low(as, r->addr, len) : change_place(as, r->addr, len);
 		if (!*at)
 			return -ENOMEM;
 	} else {

@@ -18,6 +18,15 @@ def test_poweroff(ctx, machine):
         assert guest.wait(20) == ("off", 0)
 
 
+@timeout(60)
+def test_halt(ctx):
+    """reboot(2) with HALT: says so, and stays."""
+    with ctx.guest() as guest:
+        guest.boot()
+        guest.send("halt -f\n")
+        guest.expect(r"reboot: system halted")
+
+
 @cases(machine=["pc", "q35", "microvm"])
 @timeout(60)
 def test_reboot(ctx, machine):

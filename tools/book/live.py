@@ -22,6 +22,7 @@ import argparse
 import glob
 import os
 import re
+import select
 import subprocess
 import sys
 
@@ -34,6 +35,9 @@ from ashlartest import TestFailure, plain  # noqa: E402
 # Kind: prompts, as they stand in the book.
 KINDS = {"shell": "ashlar:~# ", "monitor": "monitor> ", "panic": "monitor> |panic> ", "debug": "monitor> ", "ktest": "monitor> ",
          "host": r"\$ ", "gdb": r"\(gdb\) ", "gdb-debug": r"\(gdb\) "}
+# How long gdb may need for an answer, that is, the guest to a breakpoint.
+ANSWER_S = 8
+PATIENCE = float(os.environ.get("ASHLAR_TEST_PATIENCE", "1"))
 MONITOR, PANIC, GDB = r"monitor> $", r"(?:monitor|panic)> $", "(gdb) "
 
 
@@ -154,6 +158,10 @@ class Gdb:
     def answer(self):
         data = b""
         while not data.endswith(GDB.encode()):
+            if not select.select([self.process.stdout], [], [], ANSWER_S * PATIENCE)[0]:
+                self.process.kill()
+                raise TestFailure(f"gdb says nothing in {ANSWER_S} s: the breakpoint is never reached?\n"
+                                  + data.decode(errors="replace"))
             byte = self.process.stdout.read1(4096)
             if not byte:
                 raise TestFailure("gdb ended:\n" + data.decode(errors="replace"))

@@ -125,6 +125,16 @@ TEST(fixed_replaces)
 	CHECK(mmap(p + PAGE, PAGE, RW, ANON, -1, 0) != p + PAGE);
 }
 
+TEST(low_addresses)
+{
+	char *p = mmap(NULL, PAGE, RW, ANON | MAP_32BIT, -1, 0);
+
+	CHECK(p != MAP_FAILED && (unsigned long)p + PAGE <= 1ul << 31);
+	p[PAGE - 1] = 1;
+	CHECK(munmap(p, PAGE) == 0);
+	CHECK(mmap(NULL, 3ul << 30, RW, ANON | MAP_32BIT | MAP_NORESERVE, -1, 0) == MAP_FAILED && errno == ENOMEM);
+}
+
 TEST(protect)
 {
 	char *p = map(3, RW, ANON, -1);
