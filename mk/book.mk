@@ -1,8 +1,9 @@
 # The book: web pages of docs/, and its pictures.
 
 .PHONY: book
+# Debian's own Python, which the package is for.
 book: | build/need-book ## the book of docs/ as web pages, links and names checked: build/book/index.html
-	$(Q)tools/book/book.py build build/book
+	$(Q)/usr/bin/python3 tools/book/book.py build build/book
 
 .PHONY: book-live
 book-live: $(out)/ashlar $(out)/initramfs.cpio | build/need-run build/need-debug ## run the book's sessions and compare; PAGES=docs/05-memory.md picks some

@@ -10,11 +10,14 @@ import sys
 from ashlartest import Skip, TestFailure, cases, needs, timeout
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../../tools/book"))
+import ashlartest  # noqa: E402
 import live  # noqa: E402
 
 
-def run(ctx, kind):
-    problems = live.run_all(ctx, [session for session in live.sessions() if session.kind == kind])
+def run(ctx, *kinds):
+    if ashlartest.SAN:
+        raise Skip("the book shows the ordinary builds")
+    problems = live.run_all(ctx, [session for session in live.sessions() if session.kind in kinds])
     for guest in ctx.guests:
         guest.kill()
     if problems:
@@ -35,7 +38,8 @@ def test_debug_sessions(ctx, kind):
 
 
 @timeout(120)
+@needs("out-debug/ashlar")
 def test_gdb_sessions(ctx):
     if not shutil.which("gdb"):
         raise Skip("there is no gdb (make debug installs it)")
-    run(ctx, "gdb")
+    run(ctx, "gdb", "gdb-debug")

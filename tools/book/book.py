@@ -9,9 +9,12 @@ What the check holds every page to:
     a relative link leads to a file of the repository, its #anchor to a heading there;
     a file named in `backticks` exists: with a path from the root, or by a name that some file of ours has;
     a function or variable named in `backticks` (a word with an underscore) still stands in the sources;
+    a test named in `backticks` (ktest/…, boot/…) is the beginning of the name of one there is;
     a fenced block is of a kind known to tools/book/live.py.
 """
 import glob
+import importlib.machinery
+import importlib.util
 import os
 import re
 import shutil
@@ -24,6 +27,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 PAGES = sorted(glob.glob("docs/*.md", root_dir=ROOT)) + ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"]
 SOURCE = r"\.(?:c|h|S|py|md|mk|ld|pml|gdb|txt)"
 TOP = r"(?:abi|arch|core|dev|docs|fs|lib|mk|mm|proc|sched|sync|syscall|tests|tools|user|vm)/"
+TEST = r"(?:ktest|host|boot|screen|user|user-host)/[\w.-]+"
 # Fenced blocks that nobody runs: text, and code in some language.
 PLAIN_KINDS = {"", "text", "c", "sh"}
 
@@ -36,6 +40,15 @@ def read(path):
 def our_files():
     listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True)
     return [name for name in listed.stdout.splitlines() if os.path.isfile(os.path.join(ROOT, name))]
+
+
+def tests():
+    """The names of all tests; tools/lint/coverage knows them."""
+    loader = importlib.machinery.SourceFileLoader("coverage_of_tests", os.path.join(ROOT, "tools/lint/coverage"))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader(loader.name, loader))
+    sys.dont_write_bytecode = True
+    loader.exec_module(module)
+    return module.existing()
 
 
 def without_code(text):
@@ -74,12 +87,16 @@ class Names:
         files = our_files()
         self.base = {os.path.basename(name) for name in files}
         text = (read(name) for name in files if name.endswith((".c", ".h", ".S", ".py", ".mk", ".ld", ".pml")))
+        self.tests = tests()
         self.words = set(re.findall(r"\w+", "\n".join(text)))
 
     def problem(self, code):
         """What is wrong with a piece of code in the text, or None."""
         code = re.sub(r"^arch/(\w+\.h)$", r"arch/x86_64/include/arch/\1", code.split(":")[0])
-        if re.fullmatch(TOP + r"[\w./*{},-]*", code):
+        if re.fullmatch(TEST, code) and not os.path.exists(os.path.join(ROOT, code)):
+            if not any(name.startswith(code) for name in self.tests):
+                return f"there is no test {code}"
+        elif re.fullmatch(TOP + r"[\w./*{},-]*", code):
             # Not a name of a test, which has neither an ending nor a slash at its end.
             if re.search(SOURCE + "$|[/*}]$", code) and not all(glob.glob(os.path.join(ROOT, one)) for one in braces(code)):
                 return f"there is no {code}"
