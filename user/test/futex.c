@@ -274,6 +274,9 @@ TEST(clear_child_tid_wakes)
 	int seen;
 	while ((seen = tid_word) != 0)
 		futex(&tid_word, WAIT, seen, NULL, NULL, 0);
+	/* The word is cleared a little before the thread is gone; gone it must be some time. */
+	while (syscall(SYS_tgkill, getpid(), tid, 0) == 0)
+		test_sleep_ms(1);
 	CHECK_ERR(syscall(SYS_tgkill, getpid(), tid, 0), ESRCH);
 }
 
