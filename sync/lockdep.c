@@ -23,6 +23,8 @@
 #include "sync/lockdep.h"
 
 #include <arch/cpu.h>
+#include <arch/layout.h>
+#include <arch/trap.h>
 #include "core/panic.h"
 #include "core/symbols.h"
 #include "lib/printf.h"
@@ -51,16 +53,22 @@ static struct lockdep_stack *context_stack(void)
 	return s ? s : &boot_stack;
 }
 
+/* fp: the frame of the function that `where` returns into is the first one above it. */
 static void push(struct lockdep_stack *s, const void *lock, unsigned rank, const char *name, bool sleeping,
-		 const void *where)
+		 const void *where, const void *fp)
 {
 	if ((int)s->depth >= LOCKDEP_DEPTH)
 		panic("lockdep: more than %d locks held while taking %s", LOCKDEP_DEPTH, name);
-	s->held[s->depth++] = (struct lockdep_held){.lock = lock,
-						    .name = name,
-						    .where = where,
-						    .rank = (uint8_t)rank,
-						    .sleeping = sleeping};
+	struct lockdep_held *h = &s->held[s->depth++];
+	*h = (struct lockdep_held){.lock = lock,
+				   .name = name,
+				   .where = where,
+				   .rank = (uint8_t)rank,
+				   .sleeping = sleeping};
+	uint64_t addrs[LOCKDEP_CALLERS + 1]; /* the first is `where` */
+	unsigned n = trap_backtrace((uint64_t)fp, (uint64_t)fp, (uint64_t)fp + KSTACK_SIZE, addrs, ARRAY_SIZE(addrs));
+	for (unsigned i = 1; i < n; i++)
+		h->callers[i - 1] = addrs[i];
 }
 
 static void check_order(const struct lockdep_stack *s, const void *lock, unsigned rank, const char *name,
@@ -85,14 +93,14 @@ void lockdep_acquire(const void *lock, unsigned rank, const char *name, bool sle
 	if (rank == LOCK_NONE || !name)
 		panic("lockdep: lock %p taken at %p was never initialised", lock, where);
 	check_order(s, lock, rank, name, where);
-	push(s, lock, rank, name, sleeping, where);
+	push(s, lock, rank, name, sleeping, where, __builtin_frame_address(0));
 }
 
 void lockdep_acquire_tried(const void *lock, unsigned rank, const char *name, bool sleeping)
 {
 	if (lockdep_off())
 		return;
-	push(context_stack(), lock, rank, name, sleeping, __builtin_return_address(0));
+	push(context_stack(), lock, rank, name, sleeping, __builtin_return_address(0), __builtin_frame_address(0));
 }
 
 void lockdep_release(const void *lock)
@@ -143,18 +151,33 @@ void lockdep_may_sleep(void)
 		panic("lockdep: sleep at %p with interrupts off", where);
 }
 
+/* Return addresses lie behind their calls, hence the -1. */
+static const char *function_at(uint64_t address, unsigned long long *offset)
+{
+	uintptr_t at = 0;
+	const char *name = symbol_lookup(address - 1, &at);
+
+	*offset = (unsigned long long)at + 1;
+	return name ? name : "?";
+}
+
 void lockdep_print(const struct lockdep_stack *s, void (*out)(const char *line))
 {
 	if (!CONFIG_DEBUG)
 		return;
 	for (int i = 0; i < MIN((int)s->depth, LOCKDEP_DEPTH); i++) {
 		const struct lockdep_held *h = &s->held[i];
-		uintptr_t offset = 0;
-		const char *function = symbol_lookup((uintptr_t)h->where - 1, &offset);
+		unsigned long long offset;
+		const char *function = function_at((uintptr_t)h->where, &offset);
 		char line[160];
 		snprintf(line, sizeof line, "  holds %s (rank %u) %p, taken in %s+0x%llx", h->name, h->rank, h->lock,
-			 function ? function : "?", (unsigned long long)offset + 1);
+			 function, offset);
 		out(line);
+		for (unsigned k = 0; k < LOCKDEP_CALLERS && h->callers[k]; k++) {
+			function = function_at(h->callers[k], &offset);
+			snprintf(line, sizeof line, "    called from %s+0x%llx", function, offset);
+			out(line);
+		}
 	}
 }
 

@@ -3,7 +3,8 @@
  *
  * Each thread (and each CPU while in an interrupt) keeps a short stack of the locks it holds.  An acquisition whose
  * rank is not above all held ones, a release of what is not held, or a sleep with a spinlock held panics with both
- * names and where they were taken.
+ * names; the report shows the call stack of each acquisition: the new one's is the panic's own, each held one's was
+ * recorded when it was made.
  */
 #pragma once
 
@@ -12,10 +13,13 @@
 /* Release builds keep no record: the stack in each thread is empty. */
 #define LOCKDEP_DEPTH (CONFIG_DEBUG ? 24 : 0)
 
+#define LOCKDEP_CALLERS 5
+
 struct lockdep_held {
 	const void *lock;
 	const char *name;
-	const void *where; /* return address of the acquisition */
+	const void *where;		   /* return address of the acquisition */
+	uint64_t callers[LOCKDEP_CALLERS]; /* and of the calls that led there, 0 past the last */
 	uint8_t rank;
 	bool sleeping;
 };

@@ -40,6 +40,29 @@ static void in_timer(struct timer *t maybe_unused)
 	panic("test: in an interrupt");
 }
 
+/* The inner lock ranks below the outer one: lockdep ends it, with both names and both call stacks. */
+static struct spinlock outer_lock = SPINLOCK_INIT(LOCK_ZONE, "outer");
+static struct spinlock inner_lock = SPINLOCK_INIT(LOCK_TIMER, "inner");
+
+static noinline irqflags_t take_outer(void)
+{
+	return spin_lock(&outer_lock);
+}
+
+static noinline void take_inner(void)
+{
+	irqflags_t f = spin_lock(&inner_lock);
+	spin_unlock(&inner_lock, f);
+}
+
+static void lock_order(void)
+{
+	irqflags_t f = take_outer();
+
+	take_inner();
+	spin_unlock(&outer_lock, f);
+}
+
 static void interrupt(void)
 {
 	static struct timer timer;
@@ -120,7 +143,7 @@ static const struct {
 } ways[] = {
 	{"plain", plain},	  {"console-lock", console_lock},     {"interrupt", interrupt},
 	{"allocator", allocator}, {"stack-overflow", stack_overflow}, {"page-fault", page_fault},
-	{"twice", twice},	  {"twice-screen", twice_screen},
+	{"twice", twice},	  {"twice-screen", twice_screen},     {"lock-order", lock_order},
 };
 
 noreturn void ktest_panic(const char *how)

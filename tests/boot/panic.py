@@ -52,6 +52,15 @@ def test_under_console_lock(ctx):
 
 @timeout(60)
 @needs(KERNEL)
+def test_lock_order(ctx):
+    """Two locks the wrong way round: both names, and how the code came to each."""
+    expect(report(ctx, "lock-order"), r"lockdep: inner \(rank \d+\) taken at .* under outer \(rank \d+", r"^backtrace:$",
+           r"take_inner\+0x", r"lock_order\+0x", r"^locks:$", r"^  holds outer \(rank \d+\) .*taken in take_outer\+0x",
+           r"^    called from lock_order\+0x", r"^    called from ktest_panic\+0x")
+
+
+@timeout(60)
+@needs(KERNEL)
 def test_in_interrupt(ctx):
     expect(report(ctx, "interrupt"), r"test: in an interrupt", r"^cpu 0, thread init, in an interrupt,", r"in_timer\+0x",
            r"timers_run\+0x", r"kernel_interrupt\+0x")
