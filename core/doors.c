@@ -18,6 +18,7 @@
 #include "core/fault_report.h"
 #include "core/log.h"
 #include "core/panic.h"
+#include "core/trace.h"
 #include "core/symbols.h"
 #include "dev/irq.h"
 #include "mm/kmap.h"
@@ -38,8 +39,11 @@ void kernel_syscall(struct trap_frame *f)
 	irq_enable();
 	syscall_args_get(f, args.v);
 	syscall_handler *fn = (unsigned long)nr < syscall_table_len ? syscall_table[nr].fn : NULL;
+	trace_event(TRACE_SYSCALL, (uint64_t)nr, args.v[0]);
 	if (likely(fn)) {
-		context_set_return(f, fn(&args));
+		long result = fn(&args);
+		trace_event(TRACE_RESULT, (uint64_t)nr, (uint64_t)result);
+		context_set_return(f, result);
 	} else {
 		syscall_count_unknown(nr);
 		context_set_return(f, -ENOSYS);
@@ -53,6 +57,7 @@ void kernel_interrupt(struct trap_frame *f, unsigned irq)
 	struct cpu *cpu = this_cpu();
 	bool user = trap_from_user(f);
 
+	trace_event(TRACE_INTERRUPT, irq, trap_ip(f).v);
 	cpu->irq_depth++;
 	if (irq == IRQ_TIMER) {
 		irq_count(irq);
@@ -141,6 +146,7 @@ static void page_fault(struct trap_frame *f, const struct trap_info *info)
 	bool user = trap_from_user(f);
 	enum fault_result r = FAULT_SEGV_MAPERR;
 
+	trace_event(TRACE_FAULT, info->addr.v, info->access);
 	if (t && t->aspace && info->addr.v < USER_VA_END && trap_irqs_were_enabled(f) &&
 	    (user || trap_touches_user(f))) {
 		irq_enable();

@@ -41,6 +41,7 @@
 #include <arch/mmu.h>
 #include <arch/time.h>
 #include "core/panic.h"
+#include "core/trace.h"
 #include "sched/internal.h"
 #include "sched/runqueue.h"
 #include "sync/atomic.h"
@@ -219,6 +220,7 @@ static void switch_away(bool preempted)
 	spin_release(&rq->lock);
 
 	page_tables_switch(prev, next);
+	trace_event_name(TRACE_SWITCH, next->name);
 	context_switch(&prev->arch, &next->arch, prev, next);
 	finish_switch();
 }

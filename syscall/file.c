@@ -112,17 +112,6 @@ long sys_close_range(const struct syscall_args *a)
 	return fd_close_range(first, last, flags & CLOSE_RANGE_CLOEXEC);
 }
 
-long sys_read(const struct syscall_args *a)
-{
-	struct uio u;
-
-	FD_BORROW(r, arg_int(a, 0));
-	if (!r.file)
-		return -EBADF;
-	int err = uio_init_user(&u, arg_uptr(a, 1), arg_u64(a, 2));
-	return err ? err : vfs_read(r.file, &u);
-}
-
 /* What a write's failure does to the writer besides the errno (man 2 write: EPIPE, EFBIG). */
 static long write_result(int64_t n)
 {
@@ -133,7 +122,16 @@ static long write_result(int64_t n)
 	return n;
 }
 
-long sys_write(const struct syscall_args *a)
+/* pos -1: the file's own position. */
+static always_inline long move_bytes(struct file *f, struct uio *u, int64_t pos, bool write)
+{
+	if (!write)
+		return pos < 0 ? vfs_read(f, u) : vfs_pread(f, (uint64_t)pos, u);
+	uint64_t limit = process_limit(RLIMIT_FSIZE);
+	return write_result(pos < 0 ? vfs_write(f, u, limit) : vfs_pwrite(f, (uint64_t)pos, u, limit));
+}
+
+static always_inline long buffer_io(const struct syscall_args *a, int64_t pos, bool write)
 {
 	struct uio u;
 
@@ -141,36 +139,30 @@ long sys_write(const struct syscall_args *a)
 	if (!r.file)
 		return -EBADF;
 	int err = uio_init_user(&u, arg_uptr(a, 1), arg_u64(a, 2));
-	return err ? err : write_result(vfs_write(r.file, &u, process_limit(RLIMIT_FSIZE)));
+	return err ? err : move_bytes(r.file, &u, pos, write);
+}
+
+long sys_read(const struct syscall_args *a)
+{
+	return buffer_io(a, -1, false);
+}
+
+long sys_write(const struct syscall_args *a)
+{
+	return buffer_io(a, -1, true);
 }
 
 long sys_pread64(const struct syscall_args *a)
 {
-	struct uio u;
-
-	if (arg_s64(a, 3) < 0)
-		return -EINVAL;
-	FD_BORROW(r, arg_int(a, 0));
-	if (!r.file)
-		return -EBADF;
-	int err = uio_init_user(&u, arg_uptr(a, 1), arg_u64(a, 2));
-	return err ? err : vfs_pread(r.file, arg_u64(a, 3), &u);
+	return arg_s64(a, 3) < 0 ? -EINVAL : buffer_io(a, arg_s64(a, 3), false);
 }
 
 long sys_pwrite64(const struct syscall_args *a)
 {
-	struct uio u;
-
-	if (arg_s64(a, 3) < 0)
-		return -EINVAL;
-	FD_BORROW(r, arg_int(a, 0));
-	if (!r.file)
-		return -EBADF;
-	int err = uio_init_user(&u, arg_uptr(a, 1), arg_u64(a, 2));
-	return err ? err : write_result(vfs_pwrite(r.file, arg_u64(a, 3), &u, process_limit(RLIMIT_FSIZE)));
+	return arg_s64(a, 3) < 0 ? -EINVAL : buffer_io(a, arg_s64(a, 3), true);
 }
 
-/* The iovec forms. pos -1: the file's own position. */
+/* The iovec forms. */
 static long vector_io(const struct syscall_args *a, int64_t pos, bool write)
 {
 	struct uio_segment few[8];
@@ -192,11 +184,7 @@ static long vector_io(const struct syscall_args *a, int64_t pos, bool write)
 	if (err)
 		return err;
 	uio_init_segments(&u, segs ? segs : few, (unsigned)count);
-	uint64_t limit = process_limit(RLIMIT_FSIZE);
-	if (write)
-		return write_result(pos < 0 ? vfs_write(r.file, &u, limit)
-					    : vfs_pwrite(r.file, (uint64_t)pos, &u, limit));
-	return pos < 0 ? vfs_read(r.file, &u) : vfs_pread(r.file, (uint64_t)pos, &u);
+	return move_bytes(r.file, &u, pos, write);
 }
 
 long sys_readv(const struct syscall_args *a)

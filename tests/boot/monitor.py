@@ -321,3 +321,23 @@ def test_in_kernel_tests(ctx):
         output = command(guest, "tests core.symbol")
         assert "ok core.symbol_lookup_names_a_function" in output
         assert re.search(r"^0 failed", output, flags=re.M)
+
+
+@timeout(60)
+def test_trace(ctx):
+    """What ran between `trace on` and a look: system calls with their results, switches, interrupts and faults."""
+    with ctx.guest(append="console=ttyS0 monitor") as guest:
+        guest.expect(MONITOR)
+        assert "nothing recorded" in command(guest, "trace")
+        assert "tracing is on" in command(guest, "trace on")
+        guest.send("exit\r")
+        guest.expect(PROMPT)
+        assert guest.shell("cat /nowhere 2>/dev/null; echo done") == "done"
+        send_break(guest)
+        guest.send("m")
+        guest.expect(MONITOR)
+        shown = command(guest, "trace 512")
+        for pattern in (r"cpu0 cat +open\w*\(0x[0-9a-f]+, \.\.\.\)\r?\n.*open\w* = -2\b", r"cpu0 \S+ +-> \S+", r"irq 4 at 0x",
+                        r"page fault at 0x[0-9a-f]+, access 0x"):
+            assert re.search(pattern, shown), f"{pattern!r} is not in\n{shown}"
+        assert "tracing is off" in command(guest, "trace off")
