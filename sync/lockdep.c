@@ -9,7 +9,8 @@
  * A context is a thread, or a CPU while it serves an interrupt (irq_depth != 0): handlers are not part of the thread
  * they interrupted, and since a spinlock keeps interrupts out, a handler never finds its own CPU's spinlocks held.
  * Before threads exist the boot CPU has a stack of its own as well.  Each context's stack is touched by that context
- * only, so nothing here takes a lock.
+ * only, so nothing here takes a lock.  But a thread that is pre-empted goes through the scheduler's locks on its own
+ * stack, so no change of a stack may be interrupted half-way: interrupts are off for its length.
  *
  * Release out of order is normal (guards, hand-over-hand), so a release searches from the top.  The owner's stack knows
  * only locks that the same context releases; a lock is never passed to another thread.
@@ -89,34 +90,46 @@ void lockdep_acquire(const void *lock, unsigned rank, const char *name, bool sle
 	if (lockdep_off())
 		return;
 	const void *where = __builtin_return_address(0);
-	struct lockdep_stack *s = context_stack();
 	if (rank == LOCK_NONE || !name)
 		panic("lockdep: lock %p taken at %p was never initialised", lock, where);
+	irqflags_t f = irq_save();
+	struct lockdep_stack *s = context_stack();
 	check_order(s, lock, rank, name, where);
 	push(s, lock, rank, name, sleeping, where, __builtin_frame_address(0));
+	irq_restore(f);
 }
 
 void lockdep_acquire_tried(const void *lock, unsigned rank, const char *name, bool sleeping)
 {
 	if (lockdep_off())
 		return;
+	irqflags_t f = irq_save();
 	push(context_stack(), lock, rank, name, sleeping, __builtin_return_address(0), __builtin_frame_address(0));
+	irq_restore(f);
 }
 
-void lockdep_release(const void *lock)
+/* False: it was not there. */
+static bool pop(struct lockdep_stack *s, const void *lock)
 {
-	if (lockdep_off())
-		return;
-	struct lockdep_stack *s = context_stack();
 	for (unsigned i = s->depth; i-- > 0;) {
 		if (s->held[i].lock != lock)
 			continue;
 		for (unsigned j = i + 1; j < s->depth; j++)
 			s->held[j - 1] = s->held[j];
 		s->depth--;
-		return;
+		return true;
 	}
-	panic("lockdep: lock %p released at %p but not held", lock, __builtin_return_address(0));
+	return false;
+}
+
+void lockdep_release(const void *lock)
+{
+	if (lockdep_off())
+		return;
+	irqflags_t f = irq_save();
+	if (!pop(context_stack(), lock))
+		panic("lockdep: lock %p released at %p but not held", lock, __builtin_return_address(0));
+	irq_restore(f);
 }
 
 bool lockdep_holds(const void *lock)
