@@ -31,6 +31,14 @@
 #include "vm/aspace.h"
 #include "vm/oom.h"
 
+static noinline long traced_call(syscall_handler *fn, long nr, const struct syscall_args *args)
+{
+	trace_record(TRACE_SYSCALL, (uint64_t)nr, args->v[0]);
+	long result = fn(args);
+	trace_record(TRACE_RESULT, (uint64_t)nr, (uint64_t)result);
+	return result;
+}
+
 void kernel_syscall(struct trap_frame *f)
 {
 	struct syscall_args args;
@@ -39,11 +47,8 @@ void kernel_syscall(struct trap_frame *f)
 	irq_enable();
 	syscall_args_get(f, args.v);
 	syscall_handler *fn = (unsigned long)nr < syscall_table_len ? syscall_table[nr].fn : NULL;
-	trace_event(TRACE_SYSCALL, (uint64_t)nr, args.v[0]);
 	if (likely(fn)) {
-		long result = fn(&args);
-		trace_event(TRACE_RESULT, (uint64_t)nr, (uint64_t)result);
-		context_set_return(f, result);
+		context_set_return(f, unlikely(READ_ONCE(trace_on)) ? traced_call(fn, nr, &args) : fn(&args));
 	} else {
 		syscall_count_unknown(nr);
 		context_set_return(f, -ENOSYS);

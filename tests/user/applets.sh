@@ -223,7 +223,7 @@ nproc >/dev/null && echo counted
 pwd | sed 's,.*/,,' | wc -l
 ps >/dev/null && echo listed
 hostname >/dev/null && echo named
-df . >/dev/null && echo free
+df >/dev/null && echo free
 free >/dev/null && echo memory
 uptime >/dev/null && echo up
 tty -s || true
