@@ -4,6 +4,7 @@
  * allocator, without stack, inside another report.
  */
 #include <arch/cpu.h>
+#include <arch/mmu.h>
 #include <arch/power.h>
 
 #include "core/ktest.h"
@@ -17,6 +18,7 @@
 #include "sched/clock.h"
 #include "sched/sched.h"
 #include "sched/timer.h"
+#include "vm/aspace.h"
 
 static void plain(void)
 {
@@ -61,6 +63,22 @@ static void lock_order(void)
 
 	take_inner();
 	spin_unlock(&outer_lock, f);
+}
+
+/* The kernel follows a program's pointer without the copy functions: a bug, however well the page could be brought in. */
+static void stray_access(void)
+{
+	struct map_request r = {.len = PAGE_SIZE, .flags = AREA_READ | AREA_WRITE | AREA_MAY_WRITE};
+	struct thread *t = thread_current();
+	struct aspace *as;
+	uint64_t at;
+
+	if (aspace_create(&as) != 0 || aspace_map(as, &r, &at) != 0)
+		return;
+	t->aspace = as;
+	t->mmu_root = as->root;
+	mmu_activate(as->root);
+	*(volatile char *)at = 1;
 }
 
 static void interrupt(void)
@@ -141,9 +159,16 @@ static const struct {
 	const char *name;
 	void (*run)(void);
 } ways[] = {
-	{"plain", plain},	  {"console-lock", console_lock},     {"interrupt", interrupt},
-	{"allocator", allocator}, {"stack-overflow", stack_overflow}, {"page-fault", page_fault},
-	{"twice", twice},	  {"twice-screen", twice_screen},     {"lock-order", lock_order},
+	{"plain", plain},
+	{"console-lock", console_lock},
+	{"interrupt", interrupt},
+	{"allocator", allocator},
+	{"stack-overflow", stack_overflow},
+	{"page-fault", page_fault},
+	{"twice", twice},
+	{"twice-screen", twice_screen},
+	{"lock-order", lock_order},
+	{"stray-access", stray_access},
 };
 
 noreturn void ktest_panic(const char *how)

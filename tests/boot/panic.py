@@ -61,6 +61,13 @@ def test_lock_order(ctx):
 
 @timeout(60)
 @needs(KERNEL)
+def test_stray_access(ctx):
+    """A program's memory touched by other code than the copy functions: reported at once, not resolved and retried."""
+    expect(report(ctx, "stray-access"), r"page fault in the kernel", r"^backtrace:$", r"stray_access\+0x")
+
+
+@timeout(60)
+@needs(KERNEL)
 def test_in_interrupt(ctx):
     expect(report(ctx, "interrupt"), r"test: in an interrupt", r"^cpu 0, thread init, in an interrupt,", r"in_timer\+0x",
            r"timers_run\+0x", r"kernel_interrupt\+0x")
