@@ -27,6 +27,7 @@
 #include "proc/user_return.h"
 #include "sched/sched.h"
 #include "sched/timer.h"
+#include "sync/smp_call.h"
 #include "syscall/syscall.h"
 #include "vm/aspace.h"
 #include "vm/oom.h"
@@ -70,6 +71,9 @@ void kernel_interrupt(struct trap_frame *f, unsigned irq)
 		timers_run();
 	} else if (irq == IRQ_RESCHEDULE) {
 		irq_count(irq);
+	} else if (irq == IRQ_CALL) {
+		irq_count(irq);
+		smp_serve();
 	} else {
 		irq_dispatch(irq);
 	}

@@ -14,6 +14,7 @@
 #include "core/log.h"
 #include "dev/irq.h"
 #include "lib/printf.h"
+#include "mm/slab.h"
 #include "sync/atomic.h"
 #include "sync/spinlock.h"
 
@@ -53,6 +54,12 @@ void irq_dispatch(unsigned irq)
 	__atomic_fetch_sub(&line->walks, 1, __ATOMIC_RELEASE);
 	irqchip_end(irq);
 	irq_count(irq);
+}
+
+int irq_cpu_prepare(unsigned cpu)
+{
+	counts[cpu] = kzalloc(IRQS_MAX * sizeof(counts[cpu][0]));
+	return counts[cpu] ? 0 : -ENOMEM;
 }
 
 int irq_register(unsigned irq, struct irq_action *a)
@@ -159,12 +166,14 @@ size_t irq_table_print(char *buf, size_t len)
 			fmt_print(out, "CPU%-8u", cpu);
 	fmt_print(out, "\n");
 	for (unsigned irq = 0; irq < IRQS_MAX; irq++)
-		if (irq != IRQ_TIMER && irq != IRQ_RESCHEDULE && lines[irq].first)
+		if (irq != IRQ_TIMER && irq != IRQ_RESCHEDULE && irq != IRQ_CALL && lines[irq].first)
 			table_line(out, irq);
 	table_counts(out, IRQ_TIMER, "LOC");
 	fmt_print(out, "  Local timer interrupts\n");
 	table_counts(out, IRQ_RESCHEDULE, "RES");
 	fmt_print(out, "  Rescheduling interrupts\n");
+	table_counts(out, IRQ_CALL, "CAL");
+	fmt_print(out, "  Function call interrupts\n");
 	fmt_print(out, "NMI: %10llu   Non-maskable interrupts\n", (unsigned long long)irqchip_nmi_count());
 	fmt_print(out, "SPU: %10llu   Spurious interrupts\n", (unsigned long long)irqchip_spurious_count());
 	fmt_print(out, "MCE: %10llu   Machine check exceptions\n", (unsigned long long)irqchip_machine_check_count());

@@ -28,5 +28,7 @@ void irq_dispatch(unsigned irq);
 void irq_count(unsigned irq);
 uint64_t irq_count_get(unsigned irq, unsigned cpu);
 uint64_t irq_count_total(void);
+/* Room for a further CPU's counts, before it takes any interrupt. -ENOMEM. Thread context. */
+int irq_cpu_prepare(unsigned cpu) must_check;
 /* /proc/interrupts's text. Returns bytes it would need. */
 size_t irq_table_print(char *buf, size_t len);

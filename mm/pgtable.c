@@ -38,6 +38,7 @@
 #include "mm/boot_alloc.h"
 #include "mm/page.h"
 #include "mm/page_internal.h"
+#include "mm/tlb.h"
 #include "sync/spinlock.h"
 
 #define GROUP_SHIFT 3 /* entries per bit of page.index: 8 */
@@ -274,8 +275,9 @@ pte_t *pgtable_run(paddr_t root, vaddr_t *va, vaddr_t end, unsigned *count)
 	return NULL;
 }
 
-/* Frees the tables below `table` (which maps from base) whose whole span lies in [start, end). */
-static uint64_t trim_below(pte_t *table, unsigned level, uint64_t base, uint64_t start, uint64_t end)
+/* Takes out the tables below `table` (which maps from base) whose whole span lies in [start, end), onto a chain. */
+static uint64_t trim_below(pte_t *table, unsigned level, uint64_t base, uint64_t start, uint64_t end,
+			   struct page **chain)
 {
 	uint64_t span = 1ull << PT_SHIFT(level), freed = 0;
 	struct page *p = ptr_to_page(table);
@@ -286,10 +288,11 @@ static uint64_t trim_below(pte_t *table, unsigned level, uint64_t base, uint64_t
 			break;
 		struct page *child = paddr_to_page(pte_paddr(table[i]));
 		if (level > 1)
-			freed += trim_below(table_of(table[i]), level - 1, from, start, end);
+			freed += trim_below(table_of(table[i]), level - 1, from, start, end, chain);
 		if (from >= start && to <= end) {
 			table[i] = pte_none();
-			user_table_free(child);
+			child->owner = *chain;
+			*chain = child;
 			freed++;
 		}
 		i++;
@@ -297,15 +300,23 @@ static uint64_t trim_below(pte_t *table, unsigned level, uint64_t base, uint64_t
 	return freed;
 }
 
-void pgtable_trim(paddr_t root, vaddr_t start, vaddr_t end)
+void pgtable_trim(struct mmu_context *context, vaddr_t start, vaddr_t end)
 {
 	if (start.v >= end.v)
 		return;
-	uint64_t freed = trim_below(paddr_to_ptr(root), PT_LEVELS - 1, 0, start.v, end.v);
+	struct page *chain = NULL;
+	paddr_t root = context->root;
+	uint64_t freed = trim_below(paddr_to_ptr(root), PT_LEVELS - 1, 0, start.v, end.v, &chain);
 	paddr_to_page(root)->private -= freed;
-	/* The CPU may remember upper-level entries; any INVLPG makes it forget them all (SDM 3A 4.10.4.1). */
+	/* CPUs may remember upper-level entries; any INVLPG makes them forget them all (SDM 3A 4.10.4.1). */
 	if (freed)
-		mmu_flush_page_local(start);
+		tlb_flush(context, &start.v, 1);
+	while (chain) {
+		struct page *p = chain;
+		chain = p->owner;
+		p->owner = NULL;
+		user_table_free(p);
+	}
 }
 
 uint64_t pgtable_page_count(paddr_t root)
@@ -387,13 +398,12 @@ int pgtable_map_kernel(vaddr_t va, paddr_t pa, uint64_t len_bytes, unsigned prot
 void pgtable_unmap_kernel(vaddr_t va, uint64_t len_bytes)
 {
 	SPIN_GUARD(&kernel_lock);
-	for (uint64_t end = va.v + len_bytes; va.v < end; va.v += PAGE_SIZE) {
-		pte_t *e = pgtable_find(mmu_kernel_root(), va);
-		if (e && pte_present(*e)) {
+	for (uint64_t at = va.v; at < va.v + len_bytes; at += PAGE_SIZE) {
+		pte_t *e = pgtable_find(mmu_kernel_root(), vaddr(at));
+		if (e)
 			*e = pte_none();
-			mmu_flush_page_local(va);
-		}
 	}
+	tlb_flush_kernel(va, len_bytes);
 }
 
 bool pgtable_translate(paddr_t root, vaddr_t va, paddr_t *pa, unsigned *prot)

@@ -23,9 +23,10 @@ pte_t *pgtable_ensure(paddr_t root, vaddr_t va) must_check;
  * holes: *va moves to the first address whose table exists. NULL at the end.
  */
 pte_t *pgtable_run(paddr_t root, vaddr_t *va, vaddr_t end, unsigned *count);
-/* Frees the tables that lie wholly inside [start,end) and are empty of entries after an unmap; clamps to what no area
- * uses (floor/ceiling). */
-void pgtable_trim(paddr_t root, vaddr_t start, vaddr_t end);
+struct mmu_context;
+/* Frees the tables that lie wholly inside [start,end) and are empty of entries after an unmap, once no CPU remembers
+ * them. */
+void pgtable_trim(struct mmu_context *context, vaddr_t start, vaddr_t end);
 /* Pages that tables take (VmPTE). */
 uint64_t pgtable_page_count(paddr_t root);
 

@@ -184,7 +184,7 @@ static void clone_own_state(struct task *me, struct task *t, const struct clone_
 	t->account = account_ref(me->account);
 	t->blocked = me->blocked;
 	t->thread.aspace = as;
-	t->thread.mmu_root = as->root;
+	t->thread.mmu = &as->mmu;
 	/* sigaltstack(2): a thread that shares memory starts without one, unless its parent waits for it (vfork). */
 	if (!(a->flags & CLONE_VM) || (a->flags & CLONE_VFORK))
 		t->altstack = me->altstack;

@@ -150,8 +150,8 @@ static void switch_image(struct exec *e, struct task *t)
 	p->aspace = e->aspace;
 	p->exe = e->exe;
 	t->thread.aspace = e->aspace;
-	t->thread.mmu_root = e->aspace->root;
-	mmu_activate(e->aspace->root); /* interrupts are off: no switch sees half of it */
+	t->thread.mmu = &e->aspace->mmu;
+	mmu_switch(&e->aspace->mmu); /* interrupts are off: no switch sees half of it */
 	spin_unlock(&p->lock, f);
 	e->aspace = NULL;
 	e->exe = NULL;

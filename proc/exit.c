@@ -77,8 +77,8 @@ static struct aspace *leave_aspace(struct task *t, struct exe **exe)
 	irqflags_t f = irq_save();
 
 	t->thread.aspace = NULL;
-	t->thread.mmu_root = paddr(0);
-	mmu_activate(mmu_kernel_root());
+	t->thread.mmu = NULL;
+	mmu_switch_lazy();
 	irq_restore(f);
 
 	f = spin_lock(&p->signal_lock);

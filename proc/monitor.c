@@ -176,7 +176,7 @@ static void print_program(struct monitor_out *out, int pid)
 		monitor_print(out, "%d: no such program\n", pid);
 		return;
 	}
-	pgtable_print_user(out, as->root, &as->table_lock);
+	pgtable_print_user(out, as->mmu.root, &as->table_lock);
 	aspace_put(as);
 }
 

@@ -74,7 +74,7 @@ static void count_pages(struct aspace *as, const struct area_view *v, struct are
 		unsigned count;
 		/* A table at a time, so that the lock is not held for long. */
 		SPIN_GUARD(&as->table_lock);
-		pte_t *e = pgtable_run(as->root, &va, end, &count);
+		pte_t *e = pgtable_run(as->mmu.root, &va, end, &count);
 		if (!e)
 			return;
 		for (unsigned i = 0; i < count; i++) {

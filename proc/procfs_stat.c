@@ -230,7 +230,7 @@ static void show_memory(const struct aspace *as, struct text *t)
 		{"VmStk", as->stack_bytes},
 		{"VmExe", code},
 		{"VmLib", as->exec_bytes > code ? as->exec_bytes - code : 0},
-		{"VmPTE", pgtable_page_count(as->root) << PAGE_SHIFT},
+		{"VmPTE", pgtable_page_count(as->mmu.root) << PAGE_SHIFT},
 		{"VmSwap", 0},
 	};
 

@@ -224,7 +224,7 @@ static void publish_first(struct task *t)
 	default_limits(p);
 	p->exit_signal = SIGCHLD;
 	t->thread.aspace = p->aspace;
-	t->thread.mmu_root = p->aspace->root;
+	t->thread.mmu = &p->aspace->mmu;
 	__atomic_fetch_add(&task_total, 1, __ATOMIC_RELAXED);
 	__atomic_fetch_add(&t->account->tasks, 1, __ATOMIC_RELAXED);
 	SPIN_GUARD(&process_tree_lock);

@@ -22,8 +22,8 @@
  * here.  prev->on_cpu tells when its registers are saved.  What must wait until nobody stands on prev's stack is done
  * by the thread switched to, in sched_finish_switch(): an exited thread's stack is freed there.
  *
- * Page tables are switched lazily: a kernel thread (mmu_root 0) keeps those it finds, since the kernel half is the same
- * in all, except after a thread that died, whose tables may be freed any moment.
+ * Page tables are switched lazily (mm/tlb.c): a kernel thread keeps those it finds, since the kernel half is the same in
+ * all.
  *
  * Time.  The timer is not periodic.  A tick is asked for only while a thread runs: after a slice if others wait, else
  * rarely, to sample whether it is in user mode.  An idle CPU has no tick.  tick_ns moves only when needed, so switching
@@ -38,10 +38,10 @@
 #include <linux/sched.h>
 
 #include <arch/cpu.h>
-#include <arch/mmu.h>
 #include <arch/time.h>
 #include "core/panic.h"
 #include "core/trace.h"
+#include "mm/tlb.h"
 #include "sched/internal.h"
 #include "sched/runqueue.h"
 #include "sync/atomic.h"
@@ -154,16 +154,6 @@ void sched_finish_switch(void)
 	finish_switch();
 }
 
-static always_inline void page_tables_switch(const struct thread *prev, const struct thread *next)
-{
-	if (next->mmu_root.v) {
-		if (next->mmu_root.v != mmu_active_root().v)
-			mmu_activate(next->mmu_root);
-	} else if (unlikely(prev->state == THREAD_DEAD)) {
-		mmu_activate(mmu_kernel_root());
-	}
-}
-
 void sched_kick_executor(uint32_t cpu)
 {
 	struct run_queue *rq = my_queue();
@@ -219,7 +209,10 @@ static void switch_away(bool preempted)
 		tick_want(rq, rq->runnable > 1 ? next->slice_end_ns : now + SAMPLE_NS);
 	spin_release(&rq->lock);
 
-	page_tables_switch(prev, next);
+	if (next->mmu)
+		mmu_switch(next->mmu);
+	else
+		mmu_switch_lazy();
 	trace_event_name(TRACE_SWITCH, next->name);
 	context_switch(&prev->arch, &next->arch, prev, next);
 	finish_switch();

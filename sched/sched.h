@@ -8,7 +8,21 @@
 
 /* Boot order step: the boot stack becomes CPU 0's idle thread. */
 void sched_init(void);
-/* Turns the caller (the boot thread) into the idle loop; never returns. */
+/*
+ * For each further CPU, before it starts: its run queue, its timer queue and its idle thread with a stack, whose end
+ * (where the CPU should put its stack pointer) is sched_cpu_stack_top(). Thread context of a running CPU. -ENOMEM: the
+ * CPU must be left out. What was made stays if the CPU then does not come up, and is used if it is tried again.
+ */
+int sched_cpu_prepare(unsigned cpu) must_check;
+void *sched_cpu_stack_top(unsigned cpu);
+/*
+ * On the new CPU, on that stack, interrupts off, this_cpu() valid and its alarm (arch/time.h) usable: adopts the idle
+ * thread; from here on threads are placed on this CPU. sched_idle_loop() comes next, without turning back.
+ */
+void sched_cpu_start(void);
+/* Bit per CPU that sched_init() or sched_cpu_start() brought in. */
+uint64_t sched_cpus(void);
+/* Turns the caller (the boot thread, or a further CPU after sched_cpu_start()) into the idle loop; never returns. */
 noreturn void sched_idle_loop(void);
 
 /*
@@ -27,13 +41,68 @@ bool sched_wake(struct thread *t, uint32_t state_mask);
 #define WAKE_SIGNAL BIT(THREAD_SLEEPING)
 #define WAKE_STOPPED BIT(THREAD_STOPPED)
 
-/* Sends IRQ_RESCHEDULE to another CPU; set by whoever starts further CPUs. */
+/* Or'ed into sched_wake's mask: the waker is about to sleep, so the woken thread may as well wait for this CPU. */
+#define WAKE_SYNC BIT(31)
+
+/* Sends IRQ_RESCHEDULE to another CPU; set by whoever starts further CPUs before the first of them runs. */
 extern void (*sched_kick_cpu)(uint32_t cpu);
+/* From the handler of IRQ_RESCHEDULE: another CPU wants this one's alarm earlier. Interrupts off. */
+void sched_kicked(void);
+
+/*
+ * All parameters of a thread, as sched_setattr(2) has them. NORMAL and BATCH: nice, and slice_ns (its request: how long
+ * it runs at a time; shorter comes sooner after a wake-up; 0: the usual). FIFO, RR: rt_priority. DEADLINE: all of
+ * runtime_ns <= deadline_ns <= period_ns (period_ns 0: the deadline). Fields that do not belong to the policy are
+ * ignored but for rt_priority, which must be 0 then.
+ */
+struct sched_params {
+	uint8_t policy, rt_priority;
+	int8_t nice;
+	bool reset_on_fork; /* a child of it starts as NORMAL, nice 0 at best */
+	uint64_t slice_ns;
+	uint64_t runtime_ns, deadline_ns, period_ns;
+};
+/*
+ * Any context. -EINVAL: they contradict each other; -EBUSY: DEADLINE would take more than 95 % of the CPUs; -EPERM:
+ * DEADLINE for a thread whose affinity leaves CPUs out.
+ */
+int sched_set_params(struct thread *t, const struct sched_params *p) must_check;
+/* As set, not as boosted; slice_ns is what is in force. Any context. */
+void sched_get_params(struct thread *t, struct sched_params *out);
+
+/*
+ * Priority inheritance.  A key says how urgent a thread is, over all classes: DEADLINE before real-time before fair by
+ * nice.  Whoever makes one thread wait for another (a mutex, a PI futex) gives the holder the most urgent waiter's key
+ * as its boost, and takes it back (SCHED_KEY_NONE) or replaces it when that changes; the holder then counts as the more
+ * urgent of its own parameters and the boost. A boost is one value: whoever holds several such locks must be given the
+ * best over all of them. The caller serialises sets for one thread, and walks chains itself (sched_key(t) of a waiter
+ * contains the waiter's own boost).
+ */
+struct sched_key {
+	uint32_t rank;	      /* 0 DEADLINE; 1..99 priority 99..1; 100..139 nice -20..19; 140 SCHED_IDLE; UINT32_MAX none */
+	uint64_t deadline_ns; /* compared if both ranks are 0; else 0 */
+};
+#define SCHED_KEY_NONE ((struct sched_key){.rank = UINT32_MAX})
+static inline bool sched_key_before(struct sched_key a, struct sched_key b)
+{
+	return a.rank < b.rank || (a.rank == b.rank && a.deadline_ns < b.deadline_ns);
+}
+/* How urgent t is now, boost included. Any context; takes the run queue's lock. */
+struct sched_key sched_key(struct thread *t);
+/* Any context; takes the run queue's lock, so a wait queue's or futex's may be held. */
+void sched_set_boost(struct thread *t, struct sched_key key);
 
 /* -EINVAL for a bad policy/priority pair. Any context. */
 int sched_set_policy(struct thread *t, int policy, int rt_priority) must_check;
 void sched_set_nice(struct thread *t, int nice);
+/*
+ * A thread that runs where it may not any more is moved at once: the caller itself before this returns (if it may
+ * sleep: interrupts on), another by a kick. -EINVAL: no CPU of the mask is there. -EBUSY: DEADLINE threads go
+ * everywhere.
+ */
 int sched_set_affinity(struct thread *t, uint64_t mask) must_check;
+/* The mask as set, cut to the CPUs that are there. */
+uint64_t sched_get_affinity(const struct thread *t);
 
 /* How long t may run while others of its class wait: 0 = as long as it likes (sched_rr_get_interval(2)). */
 uint64_t sched_slice_ns(const struct thread *t);

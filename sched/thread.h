@@ -44,7 +44,7 @@ struct thread {
 	uint64_t user_ns, system_ns;	/* the same, split; R. thread_cpu_times() adds the present run */
 	uint64_t switches, preemptions; /* voluntary, involuntary */
 	uint64_t affinity;		/* bit per CPU; R */
-	paddr_t mmu_root;	  /* 0: kernel thread, any root will do; changed only by the thread itself (exec) */
+	struct mmu_context *mmu;  /* NULL: kernel thread, any page tables will do; changed only by itself (exec, exit) */
 	struct aspace *aspace;	  /* whose root that is; owned by proc/ */
 	void *stack;		  /* lowest address; owned */
 	void (*entry)(void *arg); /* where it starts; I */

@@ -35,6 +35,9 @@ static inline void spin_init(struct spinlock *l, enum lock_rank rank, const char
 	*l = (struct spinlock)SPINLOCK_INIT((uint8_t)rank, name);
 }
 
+/* Until it is the ticket's turn; does meanwhile what other CPUs ask for (smp_call.h). Interrupts off. */
+void spin_wait(struct spinlock *l, uint16_t ticket);
+
 /* The pair that leaves the interrupt flag alone: only where interrupts are known to be off already. */
 static always_inline void spin_acquire_rank(struct spinlock *l, unsigned rank)
 {
@@ -42,8 +45,8 @@ static always_inline void spin_acquire_rank(struct spinlock *l, unsigned rank)
 	if (CONFIG_DEBUG)
 		lockdep_acquire(l, rank, l->name, false);
 	uint16_t mine = __atomic_fetch_add(&l->next, 1, __ATOMIC_RELAXED);
-	while (unlikely(__atomic_load_n(&l->owner, __ATOMIC_ACQUIRE) != mine))
-		cpu_relax();
+	if (unlikely(__atomic_load_n(&l->owner, __ATOMIC_ACQUIRE) != mine))
+		spin_wait(l, mine);
 }
 
 static always_inline void spin_acquire(struct spinlock *l)

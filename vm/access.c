@@ -14,7 +14,7 @@
 static struct page *mapped_page(struct aspace *as, uint64_t va, unsigned how)
 {
 	SPIN_GUARD(&as->table_lock);
-	const pte_t *e = pgtable_find(as->root, vaddr(va));
+	const pte_t *e = pgtable_find(as->mmu.root, vaddr(va));
 
 	if (!e || entry_empty(*e))
 		return NULL;

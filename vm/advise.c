@@ -221,7 +221,7 @@ static int part_mincore(struct area *a, uint64_t from, uint64_t to, void *ctx)
 	for (uint64_t va = from; va < to; va += PAGE_SIZE) {
 		/* A reader of as->lock may look at entries; a page that comes or goes meanwhile is as well told either
 		 * way. */
-		const pte_t *e = pgtable_find(a->as->root, vaddr(va));
+		const pte_t *e = pgtable_find(a->as->mmu.root, vaddr(va));
 		bool in = e && !entry_empty(entry_read(e));
 
 		if (!in && a->object) {

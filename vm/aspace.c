@@ -65,12 +65,14 @@ int aspace_create(struct aspace **out)
 	if (!as)
 		return -ENOMEM;
 
-	int err = pgtable_create(&as->root);
+	paddr_t root;
+	int err = pgtable_create(&root);
 
 	if (err) {
 		kfree(as);
 		return err;
 	}
+	mmu_context_init(&as->mmu, root);
 	refcount_init(&as->refs, 1);
 	rwlock_init(&as->lock, LOCK_ASPACE, "aspace");
 	rb_init(&as->areas);
@@ -90,16 +92,15 @@ void aspace_put(struct aspace *as)
 
 	if (!refcount_put(&as->refs))
 		return;
-	ASSERT(!thread_current() || thread_current()->mmu_root.v != as->root.v); /* or a switch would load it again */
-	/* A kernel thread, or the exiting thread itself, may still be running on these tables. */
-	if (mmu_active_root().v == as->root.v)
-		mmu_activate(mmu_kernel_root());
+	ASSERT(!thread_current() || thread_current()->mmu != &as->mmu); /* or a switch would load it again */
+	/* Kernel threads, or the exiting thread itself, may still be running on these tables. */
+	mmu_context_retire(&as->mmu);
 	zap_dead(as);
 	while ((a = area_pop_any(as)) != NULL)
 		area_bury(&dead, a);
 	/* Truncation may have read entries until the last area left its object's tree; now nobody can reach the tables.
 	 * */
-	pgtable_destroy(as->root);
+	pgtable_destroy(as->mmu.root);
 	__atomic_fetch_sub(&vm_pagetable_pages, as->tables_counted, __ATOMIC_RELAXED);
 	area_free_list(dead);
 	oom_aspace_gone(as->oom_victim);
@@ -153,7 +154,7 @@ void aspace_usage(struct aspace *as, uint64_t start, uint64_t end, struct area_u
 	while (va.v < end) {
 		unsigned count;
 		SPIN_GUARD(&as->table_lock);
-		const pte_t *e = pgtable_run(as->root, &va, vaddr(end), &count);
+		const pte_t *e = pgtable_run(as->mmu.root, &va, vaddr(end), &count);
 
 		if (!e)
 			break;

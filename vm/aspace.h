@@ -8,6 +8,7 @@
 #include "lib/rbtree.h"
 #include "lib/types.h"
 #include "mm/page.h"
+#include "mm/tlb.h"
 #include "sched/mutex.h"
 #include "sync/refcount.h"
 #include "sync/spinlock.h"
@@ -68,7 +69,7 @@ struct aspace {
 	uint64_t mapped_bytes;					    /* a: VmSize */
 	uint64_t locked_bytes, stack_bytes, exec_bytes, data_bytes; /* a */
 	struct spinlock table_lock;				    /* page-table entries and resident counts */
-	paddr_t root;						    /* I */
+	struct mmu_context mmu;					    /* its page tables, and who has them loaded */
 	int64_t resident_anon, resident_file;			    /* p: pages */
 	uint64_t peak_resident;					    /* p: pages */
 	uint64_t tables_counted;     /* p: pages of tables that vm_pagetable_pages knows of */
@@ -90,8 +91,7 @@ static inline void aspace_get(struct aspace *as)
 {
 	refcount_get(&as->refs);
 }
-/* Last reference: unmaps everything. Thread context, no lock held that a file's last put may need. If its root is
- * active on this CPU the kernel root is loaded first. */
+/* Last reference: unmaps everything. Thread context, no lock held that a file's last put may need. */
 void aspace_put(struct aspace *as);
 /* fork: a copy with private pages shared copy-on-write. -ENOMEM. Takes from->lock; the copy is the caller's alone. */
 int aspace_copy(struct aspace *from, struct aspace **out) must_check;

@@ -31,7 +31,7 @@ static int copy_run(struct aspace *from, struct aspace *to, pte_t *e, uint64_t v
 		if (!entry_is_anon(entry))
 			continue;
 		if (!dest) { /* the run is within one table, and so is its copy */
-			dest = pgtable_ensure(to->root, vaddr(at));
+			dest = pgtable_ensure(to->mmu.root, vaddr(at));
 			if (!dest) {
 				err = -ENOMEM;
 				break;
@@ -60,7 +60,7 @@ static int copy_entries(struct aspace *from, struct aspace *to, uint64_t start, 
 	while (va.v < end && !err) {
 		unsigned count;
 		SPIN_GUARD(&from->table_lock);
-		pte_t *e = pgtable_run(from->root, &va, vaddr(end), &count);
+		pte_t *e = pgtable_run(from->mmu.root, &va, vaddr(end), &count);
 
 		if (!e)
 			break;

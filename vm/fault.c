@@ -62,7 +62,7 @@ struct page *vm_user_page(unsigned flags)
 static bool entry_place(struct fault *f)
 {
 	if (unlikely(!f->entry)) {
-		f->entry = pgtable_ensure(f->as->root, vaddr(f->va));
+		f->entry = pgtable_ensure(f->as->mmu.root, vaddr(f->va));
 		tables_count(f->as);
 	}
 	return f->entry;
@@ -271,7 +271,7 @@ static enum fault_result fault_in_area(struct fault *f)
 {
 	bool write = f->how & FAULT_WRITE;
 
-	f->entry = pgtable_find(f->as->root, vaddr(f->va));
+	f->entry = pgtable_find(f->as->mmu.root, vaddr(f->va));
 	f->old = f->entry ? entry_read(f->entry) : pte_none();
 	if (!entry_empty(f->old)) {
 		/*

@@ -6,33 +6,23 @@
  * serve many pages.  All this happens under the address space's table_lock, in portions of one table (2 MiB), between
  * which others may run.
  *
- * A translation needs flushing only where the address space is active: loading a root forgets everything of the one
- * before (SDM 3A 4.10.4; no process-context identifiers are used).  A kernel thread runs on whatever root it finds, so
- * "active" means loaded, not "running". With one processor running that is this one; further processors will be told
- * from aspace_flush_page and gather_finish, nowhere else.
+ * Which processors have to forget is mm/tlb.c's; aspace_flush_page and gather_finish are the only places in vm/ that
+ * ask.
+ *
+ * The hardware sets an entry's accessed and dirty bits by itself, on any processor that runs the program, until its
+ * translation is flushed: entries that may be in use are emptied by an exchange, so that nothing is lost.
  */
 #include "vm/gather.h"
 
-static bool active_here(const struct aspace *as)
-{
-	return mmu_active_root().v == as->root.v;
-}
-
 void aspace_flush_page(struct aspace *as, uint64_t va)
 {
-	if (active_here(as))
-		mmu_flush_page_local(vaddr(va));
+	tlb_flush(&as->mmu, &va, 1);
 }
 
 void gather_finish(struct gather *g)
 {
-	if (g->flushes && active_here(g->as)) {
-		if (g->flush_all)
-			mmu_flush_all_local();
-		else
-			for (unsigned i = 0; i < g->flushes; i++)
-				mmu_flush_page_local(vaddr(g->va[i]));
-	}
+	if (g->flushes)
+		tlb_flush(&g->as->mmu, g->va, g->flush_all ? TLB_FLUSH_ALL : g->flushes);
 	if (g->anon || g->file)
 		resident_add(g->as, -g->anon, -g->file);
 	for (unsigned i = 0; i < g->pages; i++)
@@ -42,9 +32,8 @@ void gather_finish(struct gather *g)
 
 void gather_take(struct gather *g, pte_t *e, uint64_t va)
 {
-	pte_t old = entry_read(e);
+	pte_t old = entry_take(e);
 
-	entry_write(e, pte_none());
 	if (pte_present(old))
 		gather_flush(g, va);
 	if (entry_is_zero(old))
@@ -69,7 +58,7 @@ bool zap_range(struct aspace *as, uint64_t start, uint64_t end)
 
 		gather_init(&g, as);
 		SPIN_GUARD(&as->table_lock);
-		pte_t *e = pgtable_run(as->root, &va, vaddr(end), &count);
+		pte_t *e = pgtable_run(as->mmu.root, &va, vaddr(end), &count);
 
 		if (!e)
 			break;
@@ -93,7 +82,7 @@ void zap_object_pages(struct aspace *as, uint64_t start, uint64_t end)
 
 		gather_init(&g, as);
 		SPIN_GUARD(&as->table_lock);
-		pte_t *e = pgtable_run(as->root, &va, vaddr(end), &count);
+		pte_t *e = pgtable_run(as->mmu.root, &va, vaddr(end), &count);
 
 		if (!e)
 			break;
@@ -114,7 +103,7 @@ void zap_dead(struct aspace *as)
 	while (va.v < USER_VA_END) {
 		/* Truncation may still come by through an object's tree, so the lock is needed. */
 		SPIN_GUARD(&as->table_lock);
-		pte_t *e = pgtable_run(as->root, &va, vaddr(USER_VA_END), &count);
+		pte_t *e = pgtable_run(as->mmu.root, &va, vaddr(USER_VA_END), &count);
 
 		if (!e)
 			break;

@@ -31,7 +31,7 @@ static void trim_tables(struct aspace *as, uint64_t start, uint64_t end)
 		if (from >= to)
 			continue;
 		SPIN_GUARD(&as->table_lock);
-		pgtable_trim(as->root, vaddr(from), vaddr(to));
+		pgtable_trim(&as->mmu, vaddr(from), vaddr(to));
 		tables_count(as);
 		return;
 	}

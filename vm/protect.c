@@ -37,7 +37,7 @@ static void protect_entries(struct area *a)
 
 		gather_init(&g, as);
 		SPIN_GUARD(&as->table_lock);
-		pte_t *e = pgtable_run(as->root, &va, vaddr(a->end), &count);
+		pte_t *e = pgtable_run(as->mmu.root, &va, vaddr(a->end), &count);
 
 		if (!e)
 			break;

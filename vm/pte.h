@@ -30,6 +30,12 @@ static always_inline void entry_write(pte_t *e, pte_t v)
 	WRITE_ONCE(e->v, v.v);
 }
 
+/* Empties an entry that processors may be using. */
+static always_inline pte_t entry_take(pte_t *e)
+{
+	return (pte_t){__atomic_exchange_n(&e->v, 0, __ATOMIC_RELAXED)};
+}
+
 static always_inline bool entry_empty(pte_t e)
 {
 	return e.v == 0;
@@ -92,7 +98,7 @@ static inline void resident_add(struct aspace *as, int64_t anon, int64_t file)
  * still private. */
 static inline void tables_count(struct aspace *as)
 {
-	uint64_t now = pgtable_page_count(as->root);
+	uint64_t now = pgtable_page_count(as->mmu.root);
 
 	__atomic_fetch_add(&vm_pagetable_pages, now - as->tables_counted, __ATOMIC_RELAXED);
 	as->tables_counted = now;

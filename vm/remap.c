@@ -30,7 +30,7 @@ static int move_prepare(struct aspace *as, uint64_t from, uint64_t to, uint64_t 
 	while (va.v < end) {
 		unsigned count, first = 0, last;
 		SPIN_GUARD(&as->table_lock);
-		const pte_t *e = pgtable_run(as->root, &va, vaddr(end), &count);
+		const pte_t *e = pgtable_run(as->mmu.root, &va, vaddr(end), &count);
 
 		if (!e)
 			return 0;
@@ -41,8 +41,8 @@ static int move_prepare(struct aspace *as, uint64_t from, uint64_t to, uint64_t 
 		if (first < last) { /* at most one table's worth, so two tables at most hold it */
 			uint64_t at = to + (va.v - from);
 
-			bool ok = pgtable_ensure(as->root, vaddr(at + first * (uint64_t)PAGE_SIZE)) &&
-				pgtable_ensure(as->root, vaddr(at + (last - 1) * (uint64_t)PAGE_SIZE));
+			bool ok = pgtable_ensure(as->mmu.root, vaddr(at + first * (uint64_t)PAGE_SIZE)) &&
+				pgtable_ensure(as->mmu.root, vaddr(at + (last - 1) * (uint64_t)PAGE_SIZE));
 
 			tables_count(as);
 			if (!ok)
@@ -61,7 +61,7 @@ static bool move_run(struct aspace *as, vaddr_t *va, uint64_t end, uint64_t dist
 
 	gather_init(&g, as);
 	SPIN_GUARD(&as->table_lock);
-	pte_t *e = pgtable_run(as->root, va, vaddr(end), &count);
+	pte_t *e = pgtable_run(as->mmu.root, va, vaddr(end), &count);
 
 	if (!e)
 		return false;
@@ -71,7 +71,7 @@ static bool move_run(struct aspace *as, vaddr_t *va, uint64_t end, uint64_t dist
 
 		if (entry_empty(old))
 			continue;
-		entry_write(pgtable_find(as->root, vaddr(at + distance)), old);
+		entry_write(pgtable_find(as->mmu.root, vaddr(at + distance)), old);
 		entry_write(&e[i], pte_none());
 		if (pte_present(old))
 			gather_flush(&g, at);

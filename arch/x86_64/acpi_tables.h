@@ -38,7 +38,23 @@ enum acpi_madt_type {
 	MADT_IOAPIC = 1,
 	MADT_SOURCE_OVERRIDE = 2,
 	MADT_LAPIC_ADDRESS = 5,
+	MADT_X2APIC = 9,
 };
+
+#define MADT_CPU_ENABLED BIT(0)
+
+struct acpi_madt_lapic {
+	uint8_t type, length, processor, id;
+	uint32_t flags;
+} packed_struct;
+_Static_assert(sizeof(struct acpi_madt_lapic) == 8, "ACPI 6.4 §5.2.12.2");
+
+struct acpi_madt_x2apic {
+	uint8_t type, length;
+	uint16_t reserved;
+	uint32_t id, flags, processor;
+} packed_struct;
+_Static_assert(sizeof(struct acpi_madt_x2apic) == 16, "ACPI 6.4 §5.2.12.12");
 
 struct acpi_madt_ioapic {
 	uint8_t type, length, id, reserved;

@@ -28,6 +28,8 @@ enum lapic_reg {
 	LAPIC_EOI = 0xb0,
 	LAPIC_SPURIOUS = 0xf0,
 	LAPIC_ERROR_STATUS = 0x280,
+	LAPIC_COMMAND = 0x300,
+	LAPIC_COMMAND_HIGH = 0x310,
 	LAPIC_LVT_TIMER = 0x320,
 	LAPIC_LVT_THERMAL = 0x330,
 	LAPIC_LVT_PERF = 0x340,
@@ -43,6 +45,7 @@ enum lapic_reg {
 #define LVT_TIMER_TSC_DEADLINE (2u << 17)
 #define LVT_DELIVER_NMI (4u << 8)
 #define LVT_DELIVER_EXTINT (7u << 8)
+#define COMMAND_BUSY BIT(12) /* not yet sent */
 #define SPURIOUS_ENABLE BIT(8)
 #define DIVIDE_BY_16 3
 
@@ -109,6 +112,31 @@ bool lapic_init(paddr_t base)
 	lapic_setup();
 	present = true;
 	return true;
+}
+
+void lapic_cpu_init(void)
+{
+	uint64_t msr = rdmsr(MSR_APIC_BASE);
+	uint64_t want = APIC_BASE_ENABLE | (x2apic ? APIC_BASE_X2APIC : 0);
+	if ((msr & want) != want) {
+		wrmsr(MSR_APIC_BASE, msr | APIC_BASE_ENABLE); /* one step after the other: figure 10-27 */
+		wrmsr(MSR_APIC_BASE, msr | want);
+	}
+	lapic_setup();
+}
+
+void lapic_send(uint32_t hardware_id, uint32_t command)
+{
+	if (x2apic) {
+		/* The MSR write is no barrier for the stores before it (SDM 3A 10.12.3), which the receiver is to see. */
+		__asm__ volatile("mfence; lfence" : : : "memory");
+		wrmsr(MSR_X2APIC + LAPIC_COMMAND / 16, (uint64_t)hardware_id << 32 | command);
+		return;
+	}
+	while (reg_read(LAPIC_COMMAND) & COMMAND_BUSY)
+		cpu_relax();
+	reg_write(LAPIC_COMMAND_HIGH, hardware_id << 24);
+	reg_write(LAPIC_COMMAND, command);
 }
 
 bool lapic_init_virtual_wire(void)

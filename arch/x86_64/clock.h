@@ -25,6 +25,8 @@ struct clockevent {
 	uint64_t hz;
 	/* Finds it, routes its interrupt, leaves it disarmed; false: not on this machine. Boot CPU, interrupts off. */
 	bool (*start)(struct clockevent *e);
+	/* On each further CPU, if every CPU has one; NULL: the machine has one. Interrupts off. */
+	void (*cpu_start)(void);
 	/* As time_alarm_set() (arch/time.h); may ring early, never more than its resolution late. Interrupts off. */
 	void (*set)(uint64_t deadline_ns);
 };

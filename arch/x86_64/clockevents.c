@@ -17,6 +17,11 @@ static bool tsc_deadline_start(struct clockevent *e)
 	return true;
 }
 
+static void tsc_deadline_cpu_start(void)
+{
+	lapic_timer_init(true);
+}
+
 static void tsc_deadline_set(uint64_t deadline_ns)
 {
 	lapic_timer_set_tsc(deadline_ns == UINT64_MAX ? 0 : clock_deadline_to_tsc(deadline_ns));
@@ -24,6 +29,7 @@ static void tsc_deadline_set(uint64_t deadline_ns)
 
 struct clockevent clockevent_tsc_deadline = {.name = "tsc-deadline",
 					     .start = tsc_deadline_start,
+					     .cpu_start = tsc_deadline_cpu_start,
 					     .set = tsc_deadline_set};
 
 static uint64_t ticks_per_ns; /* of the counter, times 2^32 */
@@ -38,6 +44,11 @@ static bool lapic_start(struct clockevent *e)
 	return true;
 }
 
+static void lapic_cpu_start(void)
+{
+	lapic_timer_init(false);
+}
+
 static void lapic_set(uint64_t deadline_ns)
 {
 	if (deadline_ns == UINT64_MAX) {
@@ -50,4 +61,5 @@ static void lapic_set(uint64_t deadline_ns)
 	lapic_timer_set((uint32_t)MIN(ticks, (uint64_t)UINT32_MAX));
 }
 
-struct clockevent clockevent_lapic = {.name = "lapic", .start = lapic_start, .set = lapic_set};
+struct clockevent clockevent_lapic = {
+	.name = "lapic", .start = lapic_start, .cpu_start = lapic_cpu_start, .set = lapic_set};

@@ -13,29 +13,48 @@
 struct cpu_features cpu_features;
 struct cpu *cpus[CPUS_MAX];
 uint32_t cpus_online;
+uint64_t cpus_online_mask;
 
-void cpu_detect(void)
+static struct cpu_features features_of_this_cpu(void)
 {
 	struct cpuid_regs basic = cpuid(0, 0), features = cpuid(1, 0), extended = cpuid(0x80000001, 0);
-	struct cpu_features *f = &cpu_features;
+	struct cpu_features f = {
+		.nx = extended.edx & BIT(20),
+		.pages_1g = extended.edx & BIT(26),
+		.xsave = (features.ecx & BIT(26)) && basic.eax >= 0xd,
+		.rdrand = features.ecx & BIT(30),
+		.machine_check = features.edx & BIT(7),
+		.pat = features.edx & BIT(16),
+	};
 
-	f->nx = extended.edx & BIT(20);
-	f->pages_1g = extended.edx & BIT(26);
-	f->xsave = (features.ecx & BIT(26)) && basic.eax >= 0xd;
-	f->rdrand = features.ecx & BIT(30);
-	f->machine_check = features.edx & BIT(7);
-	f->pat = features.edx & BIT(16);
-	if (f->xsave)
-		f->xsaveopt = cpuid(0xd, 1).eax & BIT(0);
+	if (f.xsave)
+		f.xsaveopt = cpuid(0xd, 1).eax & BIT(0);
 	if (basic.eax >= 7) {
 		struct cpuid_regs leaf7 = cpuid(7, 0);
 
-		f->fsgsbase = leaf7.ebx & BIT(0);
-		f->smep = leaf7.ebx & BIT(7);
-		f->smap = leaf7.ebx & BIT(20);
-		f->umip = leaf7.ecx & BIT(2);
+		f.fsgsbase = leaf7.ebx & BIT(0);
+		f.smep = leaf7.ebx & BIT(7);
+		f.smap = leaf7.ebx & BIT(20);
+		f.umip = leaf7.ecx & BIT(2);
 	}
+	return f;
+}
+
+void cpu_detect(void)
+{
+	cpu_features = features_of_this_cpu();
 	fpu_detect();
+}
+
+bool cpu_is_like_boot_cpu(void)
+{
+	struct cpu_features mine = features_of_this_cpu();
+	const bool *has = (const bool *)&mine, *wanted = (const bool *)&cpu_features;
+
+	for (size_t i = 0; i < sizeof(mine); i++)
+		if (wanted[i] && !has[i])
+			return false;
+	return fpu_is_like_boot_cpu();
 }
 
 uint64_t cpu_hwcap(unsigned which)

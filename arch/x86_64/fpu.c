@@ -59,33 +59,44 @@ struct fpu_area {
 	uint64_t xstate_bv, xcomp_bv, header_reserved[6]; /* only with XSAVE */
 };
 
-/* Immutable after fpu_detect(). */
+/* Immutable after the boot CPU's fpu_setup(). */
 static uint64_t xfeatures; /* 0: no XSAVE */
 static size_t area_bytes;
 static uint32_t mxcsr_allowed;
 
+static uint64_t xfeatures_of_this_cpu(void)
+{
+	uint64_t f = 0;
+
+	if (cpu_features.xsave) {
+		f = cpuid(0xd, 0).eax & (XFEATURE_FP | XFEATURE_SSE | XFEATURE_AVX | XFEATURE_AVX512);
+		if ((f & XFEATURE_AVX512) != XFEATURE_AVX512)
+			f &= ~XFEATURE_AVX512;
+	}
+	return f;
+}
+
 void fpu_detect(void)
 {
-	area_bytes = FXSAVE_BYTES;
-	if (cpu_features.xsave) {
-		struct cpuid_regs r = cpuid(0xd, 0);
+	xfeatures = xfeatures_of_this_cpu();
+}
 
-		xfeatures = r.eax & (XFEATURE_FP | XFEATURE_SSE | XFEATURE_AVX | XFEATURE_AVX512);
-		if ((xfeatures & XFEATURE_AVX512) != XFEATURE_AVX512)
-			xfeatures &= ~XFEATURE_AVX512;
-	}
+bool fpu_is_like_boot_cpu(void)
+{
+	return (xfeatures_of_this_cpu() & xfeatures) == xfeatures;
 }
 
 /* Each CPU: the features named in XCR0 are those programs may use and XSAVE saves. */
 void fpu_setup(void)
 {
+	if (xfeatures)
+		__asm__ volatile("xsetbv" : : "c"(0), "a"((uint32_t)xfeatures), "d"((uint32_t)(xfeatures >> 32)));
+	__asm__ volatile("fninit");
+	if (mxcsr_allowed)
+		return; /* the boot CPU has looked */
 	static struct fpu_legacy probe aligned_to(64);
 
-	if (xfeatures) {
-		__asm__ volatile("xsetbv" : : "c"(0), "a"((uint32_t)xfeatures), "d"((uint32_t)(xfeatures >> 32)));
-		area_bytes = cpuid(0xd, 0).ebx; /* now for the features enabled */
-	}
-	__asm__ volatile("fninit");
+	area_bytes = xfeatures ? cpuid(0xd, 0).ebx : FXSAVE_BYTES; /* for the features just enabled */
 	__asm__ volatile("fxsaveq %0" : "=m"(probe));
 	mxcsr_allowed = probe.mxcsr_mask ? probe.mxcsr_mask : 0xffbf; /* SDM 1 11.6.6 */
 }

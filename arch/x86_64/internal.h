@@ -51,7 +51,7 @@ struct ist_top {
 	uint64_t pad;
 };
 
-/* cpu.c: what the CPU can do; immutable after cpu_detect(). */
+/* cpu.c: what the CPU can do; immutable after cpu_detect(). Nothing but flags. */
 struct cpu_features {
 	bool nx, pages_1g, smep, smap, umip, fsgsbase, xsave, xsaveopt, rdrand, machine_check, pat;
 };
@@ -60,14 +60,20 @@ void cpu_detect(void);
 /* Control registers, MSRs and descriptor tables of the CPU that runs this; GS base is c afterwards. Interrupts off. */
 void cpu_setup(struct arch_cpu *c, struct ist_top *const ist[IST_COUNT]);
 void alternatives_apply(void);
+/* Whether this CPU has all that cpu_detect() found on the boot CPU. Before cpu_setup(). */
+bool cpu_is_like_boot_cpu(void);
 
 /* gdt.c, idt.c */
 void gdt_load(struct arch_cpu *c, struct ist_top *const ist[IST_COUNT]);
 void idt_init(void);
 void idt_load(void);
 
+/* smp.c: an NMI that is a panicking CPU's order to stop does not return. */
+void smp_stop_here(const struct trap_frame *f);
+
 /* fpu.c */
 void fpu_detect(void);
+bool fpu_is_like_boot_cpu(void);
 void fpu_setup(void);
 void fpu_switch_out(struct cpu *c, struct arch_thread *t);
 /* The parts of signal frames that know the FP layout. `user` is 64-byte aligned and range-checked. 0 or -EFAULT. */
@@ -89,7 +95,8 @@ void machine_check_setup(void); /* this CPU's banks */
 /* Logs what the banks say and clears them. True: corrected and over. On the trap's own stack. */
 bool machine_check_can_go_on(void);
 const char *machine_check_text(void); /* of the last one */
-void nmi_note(void);		      /* counts it, and logs a cause the chip set knows */
+/* Counts it, and logs a cause the chip set knows. */
+void nmi_note(const struct trap_frame *f);
 
 /* switch.S */
 struct thread *context_switch_stacks(uint64_t *prev_sp, uint64_t next_sp, struct thread *prev_thread);

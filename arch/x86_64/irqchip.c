@@ -31,6 +31,7 @@
 #include <arch/acpi.h>
 #include <arch/cpu.h>
 #include <arch/irq.h>
+#include <arch/smp.h>
 #include <asm/errno.h>
 #include "arch/x86_64/acpi_tables.h"
 #include "arch/x86_64/irqchip.h"
@@ -161,6 +162,47 @@ void irqchip_init(void)
 	}
 }
 
+void irqchip_cpu_init(void)
+{
+	lapic_cpu_init(); /* without local APICs there are no further CPUs */
+}
+
+struct cpu_scan {
+	uint32_t *ids;
+	unsigned count, max;
+};
+
+static void madt_cpu(const uint8_t *e, unsigned len, void *arg)
+{
+	struct cpu_scan *scan = arg;
+	uint32_t id, flags;
+	if (e[0] == MADT_LAPIC && len >= sizeof(struct acpi_madt_lapic)) {
+		const struct acpi_madt_lapic *l = (const void *)e;
+		id = l->id;
+		flags = l->flags;
+	} else if (e[0] == MADT_X2APIC && len >= sizeof(struct acpi_madt_x2apic)) {
+		const struct acpi_madt_x2apic *l = (const void *)e;
+		id = l->id;
+		flags = l->flags;
+	} else {
+		return;
+	}
+	if (!(flags & MADT_CPU_ENABLED) || id == this_cpu()->hardware_id)
+		return;
+	if (scan->count < scan->max)
+		scan->ids[scan->count] = id;
+	scan->count++;
+}
+
+unsigned smp_list(uint32_t *hardware_ids, unsigned max)
+{
+	struct cpu_scan scan = {.ids = hardware_ids, .max = max};
+	const struct acpi_madt *m = acpi_table("APIC");
+	if (use_ioapic && m)
+		madt_each(m, madt_cpu, &scan);
+	return scan.count;
+}
+
 const char *irqchip_name(void)
 {
 	return use_ioapic ? "I/O APIC" : use_pic ? "8259" : "none";
@@ -182,7 +224,7 @@ static bool line_exists(unsigned irq)
 
 int irqchip_enable(unsigned irq)
 {
-	if (irq == IRQ_TIMER || irq == IRQ_RESCHEDULE || is_message(irq))
+	if (irq == IRQ_TIMER || irq == IRQ_RESCHEDULE || irq == IRQ_CALL || is_message(irq))
 		return 0; /* not lines: always open, armed by their users */
 	if (!line_exists(irq))
 		return -EINVAL;

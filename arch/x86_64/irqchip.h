@@ -32,6 +32,15 @@ bool lapic_init(paddr_t base);
  */
 bool lapic_init_virtual_wire(void);
 bool lapic_present(void);
+/* The same for each further CPU, in the boot CPU's mode. */
+void lapic_cpu_init(void);
+/* Sends an inter-processor interrupt (SDM 3A 10.6.1: delivery mode, level, vector). Interrupts off. */
+void lapic_send(uint32_t hardware_id, uint32_t command);
+#define LAPIC_COMMAND_FIXED 0x04000u /* | vector */
+#define LAPIC_COMMAND_NMI 0x04400u
+#define LAPIC_COMMAND_INIT 0x04500u
+#define LAPIC_COMMAND_INIT_DONE 0x08500u /* level-triggered, deassert */
+#define LAPIC_COMMAND_STARTUP 0x04600u	 /* | page number */
 uint32_t lapic_id(void);
 void lapic_eoi(void);
 /* Local timer as a one-shot counter (divided by 16) or, if the CPU has that (CPUID.1:ECX 24), compared with the TSC. */

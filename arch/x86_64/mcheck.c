@@ -87,8 +87,10 @@ const char *machine_check_text(void)
 	return text;
 }
 
-void nmi_note(void)
+void nmi_note(const struct trap_frame *f)
 {
+	smp_stop_here(f);
+
 	uint8_t control = io_in8(PORT_SYSTEM_CONTROL);
 
 	nmis++;

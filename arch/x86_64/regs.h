@@ -58,5 +58,15 @@
  */
 #define PAT_VALUE 0x0007040600070106
 
+/*
+ * Low memory, kept free by start.c, for the start of further CPUs (ap_boot.S): a page of real-mode code, and page tables
+ * within reach of 32-bit code.
+ */
+#define AP_PAGE 0x8000
+#define AP_ROOT 0x9000
+#define AP_PDPT 0xa000
+#define AP_PD 0xb000
+#define AP_END 0xc000
+
 /* CPU features that patched instructions depend on: struct alternative's `feature`. */
 #define ALT_SMAP 1

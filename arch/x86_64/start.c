@@ -171,6 +171,7 @@ static void boot_cpu_setup(void)
 	boot_cpu.cpu.hardware_id = cpuid(1, 0).ebx >> 24;
 	cpus[0] = &boot_cpu.cpu;
 	cpus_online = 1;
+	cpus_online_mask = BIT(0);
 }
 
 void arch_start(enum boot_protocol protocol, uint32_t info)

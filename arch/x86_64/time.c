@@ -196,6 +196,16 @@ void time_init(void)
 	irq_restore(f);
 }
 
+bool time_alarm_is_per_cpu(void)
+{
+	return event && event->cpu_start;
+}
+
+void time_cpu_init(void)
+{
+	event->cpu_start();
+}
+
 static int rate_print(char *buf, size_t len, const char *before, const char *name, uint64_t hz)
 {
 	return snprintf(buf, len, "%s%s %llu.%03llu MHz", before, name, (unsigned long long)(hz / 1000000),

@@ -186,7 +186,7 @@ void trap_enter(struct trap_frame *f, unsigned vector, uint64_t error_code)
 	else if (vector == VECTOR_DOUBLE_FAULT)
 		info.addr = vaddr(read_cr2()); /* by stack overflow: the guard page that was hit */
 	else if (vector == VECTOR_NMI)
-		nmi_note();
+		nmi_note(f);
 	else if (vector == VECTOR_MACHINE_CHECK && machine_check_can_go_on())
 		return;
 

@@ -76,8 +76,10 @@ static void stray_access(void)
 	if (aspace_create(&as) != 0 || aspace_map(as, &r, &at) != 0)
 		return;
 	t->aspace = as;
-	t->mmu_root = as->root;
-	mmu_activate(as->root);
+	irqflags_t f = irq_save();
+	t->mmu = &as->mmu;
+	mmu_switch(&as->mmu);
+	irq_restore(f);
 	*(volatile char *)at = 1;
 }
 

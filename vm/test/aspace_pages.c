@@ -40,7 +40,7 @@ static uint64_t load(struct aspace *as, uint64_t addr)
 
 static pte_t entry(struct aspace *as, uint64_t addr)
 {
-	const pte_t *e = pgtable_find(as->root, vaddr(addr));
+	const pte_t *e = pgtable_find(as->mmu.root, vaddr(addr));
 
 	return e ? *e : pte_none();
 }

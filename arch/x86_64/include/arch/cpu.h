@@ -30,10 +30,13 @@ struct cpu {
 	bool online;
 	uint16_t irq_depth;	  /* nesting of interrupt handlers: 0 = thread context */
 	struct thread *fpu_owner; /* whose FP state the registers hold; NULL = nobody's */
+	struct mmu_context *mmu;  /* whose page tables are loaded; NULL: the kernel's own. mm/tlb.c's */
+	bool mmu_lazy;		  /* they are left over: a kernel thread runs. mm/tlb.c's */
 } aligned_to(CACHE_LINE);
 
 extern struct cpu *cpus[CPUS_MAX]; /* NULL where there is none; immutable once online */
 extern uint32_t cpus_online;	   /* how many entries are online; grows only */
+extern uint64_t cpus_online_mask;  /* which; a bit is set by its CPU; atomic */
 
 static always_inline struct cpu *this_cpu(void)
 {

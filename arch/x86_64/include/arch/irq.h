@@ -9,10 +9,13 @@
 
 #define IRQS_MAX 224
 #define IRQ_TIMER 200	   /* local timer of this CPU */
-#define IRQ_RESCHEDULE 201 /* another CPU asks this one to look at need_resched */
+#define IRQ_RESCHEDULE 201 /* another CPU asks this one to look at its work bits */
+#define IRQ_CALL 202	   /* another CPU asks this one to run a function: sync/smp_call.h */
 
 /* Finds and sets up the controllers. After boot info and kernel mappings. Never fails: falls back to the 8259. */
 void irqchip_init(void);
+/* On each further CPU: its own part of them. Interrupts off. */
+void irqchip_cpu_init(void);
 /* "I/O APIC" or "8259", for the log. */
 const char *irqchip_name(void);
 /* Which input of which controller, for /proc/interrupts and as Linux names them: " IO-APIC   1-edge    ". */

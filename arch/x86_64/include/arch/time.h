@@ -7,6 +7,10 @@
 
 /* Calibrates; needs irqchip_init() done. */
 void time_init(void);
+/* Whether every CPU has an alarm of its own: else there can be no further CPUs. */
+bool time_alarm_is_per_cpu(void);
+/* On each further CPU: its own alarm, not set. Interrupts off. */
+void time_cpu_init(void);
 /* Nanoseconds since boot, monotonic, never goes back also across CPUs. Any context. */
 uint64_t time_ns(void);
 /* What was chosen, at which rate and over what else: "tsc 2995.200 MHz (rather than hpet 100.000 MHz)". Static text. */
