@@ -8,7 +8,8 @@
  * Order: what is most important comes first, since a small screen holds the first twenty lines only: the message and
  * its place, who ran, the backtrace, locks, registers, the log.
  *
- * Several at once: the first CPU to get here reports, others stop.  A panic inside the report (a fault while reporting)
+ * Several at once: the first CPU to get here stops all others by NMI and reports, their backtraces too; one that panics
+ * at the same time waits for that NMI.  A panic inside the report (a fault while reporting)
  * drops the console that was being written, since that is what broke, says on the remaining ones what happened, and
  * ends.  A third one speaks through the polled serial port alone, which can neither fault nor lock.
  *
@@ -21,6 +22,7 @@
 #include <arch/early.h>
 #include <arch/mmu.h>
 #include <arch/power.h>
+#include <arch/smp.h>
 #include <arch/time.h>
 #include <arch/trap.h>
 
@@ -50,6 +52,7 @@ static uint32_t panic_cpu = UINT32_MAX;
 static unsigned depth;	      /* how many panics deep */
 static bool screen_busy;      /* the screen is being written: a panic now means that it broke */
 static char first_panic[320]; /* the line of the first one */
+static uint64_t panic_addrs[BACKTRACE_FRAMES_MAX]; /* not on a stack that may be nearly full */
 
 static void line_out(const char *line)
 {
@@ -144,12 +147,11 @@ void backtrace_log(void)
 
 static void backtrace_panic(const struct trap_frame *frame, uint64_t fp)
 {
-	static uint64_t addrs[BACKTRACE_FRAMES_MAX]; /* not on a stack that may be nearly full */
-
 	if (frame)
-		backtrace_print(trap_ip(frame).v, trap_frame_pointer(frame), addrs, ARRAY_SIZE(addrs), line_out);
+		backtrace_print(trap_ip(frame).v, trap_frame_pointer(frame), panic_addrs, ARRAY_SIZE(panic_addrs),
+				line_out);
 	else
-		backtrace_print(0, fp, addrs, ARRAY_SIZE(addrs), line_out);
+		backtrace_print(0, fp, panic_addrs, ARRAY_SIZE(panic_addrs), line_out);
 }
 
 static void last_log_lines(void)
@@ -219,6 +221,27 @@ static void who_ran(void)
 	line_out(line);
 }
 
+/* What the others were doing. */
+static void other_cpus(void)
+{
+	char line[96];
+
+	CPUS_FOR_EACH(cpu) {
+		uint64_t ip, fp;
+		const struct thread *t = cpus[cpu]->current;
+
+		if (cpu == panic_cpu)
+			continue;
+		bool stopped = smp_stopped_place(cpu, &ip, &fp);
+		snprintf(line, sizeof(line), "cpu %u, thread %s%s%s", cpu,
+			 t && readable((uint64_t)t) ? t->name : "(none)", cpus[cpu]->irq_depth ? ", in an interrupt" : "",
+			 !stopped ? ", does not answer" : ip ? "" : ", in its program");
+		line_out(line);
+		if (stopped && ip)
+			backtrace_print(ip, fp, panic_addrs, ARRAY_SIZE(panic_addrs), line_out);
+	}
+}
+
 static noreturn void report_first(const struct trap_frame *frame, uint64_t fp, const char *head)
 {
 	strlcpy(first_panic, head, sizeof(first_panic));
@@ -238,6 +261,7 @@ static noreturn void report_first(const struct trap_frame *frame, uint64_t fp, c
 	lockdep_print_held(line_out);
 	if (frame)
 		trap_frame_print(frame, line_out);
+	other_cpus();
 	last_log_lines();
 	panic_end();
 }
@@ -268,9 +292,10 @@ noreturn cold void panic_at(const char *file, int line, const struct trap_frame 
 	uint32_t cpu = this_cpu()->id;
 	uint32_t nobody = UINT32_MAX;
 	if (!atomic_cas(&panic_cpu, &nobody, cpu) && nobody != cpu)
-		cpu_stop();
+		cpu_stop(); /* the NMI finds it here */
 	panic_in_progress = true;
-	depth++;
+	if (depth++ == 0)
+		smp_stop_others();
 
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);

@@ -248,7 +248,7 @@ void page_cache_drain(void)
 uint64_t page_free_count(void)
 {
 	uint64_t n = READ_ONCE(page_zone.buddy.free_units);
-	for (uint32_t i = 0; i < CPUS_MAX && (i == 0 || i < cpus_online); i++)
+	CPUS_FOR_EACH(i)
 		n += READ_ONCE(page_caches[i].count);
 	return n;
 }

@@ -72,7 +72,7 @@ static void stats_total(struct sched_stats *sum)
 	struct sched_stats one;
 
 	*sum = (struct sched_stats){0};
-	for (unsigned i = 0; i < cpus_online; i++) {
+	CPUS_FOR_EACH(i) {
 		sched_stats_get(i, &one);
 		sum->user_ns += one.user_ns;
 		sum->system_ns += one.system_ns;
@@ -92,7 +92,7 @@ static void show_stat(struct text *t, void *arg)
 	(void)arg;
 	stats_total(&s);
 	stat_cpu(t, "cpu ", &s);
-	for (unsigned i = 0; i < cpus_online; i++) {
+	CPUS_FOR_EACH(i) {
 		struct sched_stats one;
 		char name[16];
 
@@ -138,7 +138,7 @@ static void show_loadavg(struct text *t, void *arg)
 static void show_cpuinfo(struct text *t, void *arg)
 {
 	(void)arg;
-	for (unsigned i = 0; i < cpus_online; i++) {
+	CPUS_FOR_EACH(i) {
 		size_t len = cpu_describe(cpus[i], NULL, 0);
 		char *buf = kmalloc(len + 1);
 

@@ -38,6 +38,14 @@ extern struct cpu *cpus[CPUS_MAX]; /* NULL where there is none; immutable once o
 extern uint32_t cpus_online;	   /* how many entries are online; grows only */
 extern uint64_t cpus_online_mask;  /* which; a bit is set by its CPU; atomic */
 
+/* The first CPU from `from` on that is online; CPUS_MAX: none. */
+static inline unsigned cpu_next(unsigned from)
+{
+	uint64_t mask = from < CPUS_MAX ? __atomic_load_n(&cpus_online_mask, __ATOMIC_RELAXED) >> from << from : 0;
+	return mask ? (unsigned)__builtin_ctzll(mask) : CPUS_MAX;
+}
+#define CPUS_FOR_EACH(cpu) for (unsigned cpu = cpu_next(0); cpu < CPUS_MAX; cpu = cpu_next(cpu + 1))
+
 static always_inline struct cpu *this_cpu(void)
 {
 	struct cpu *c;
