@@ -9,7 +9,7 @@ bool path_get_live_leaving(const struct path *p, irqflags_t section)
 	bool mount = refcount_get_unless_zero(&p->mount->refs);
 	bool both = mount && dentry_get_live(p->dentry);
 
-	walk_leave(section);
+	rcu_leave(section);
 	if (mount && !both)
 		mount_put(p->mount); /* outside: it may have become the last */
 	return both;
@@ -69,11 +69,11 @@ void path_cross_mounts(struct path *p)
 {
 	while (READ_ONCE(p->dentry->mounts)) {
 		struct path next;
-		irqflags_t f = walk_enter();
+		irqflags_t f = rcu_enter();
 		struct mount *m = mount_covering(p->mount, p->dentry);
 
 		if (!m) {
-			walk_leave(f);
+			rcu_leave(f);
 			return;
 		}
 		next = (struct path){m, m->root};

@@ -15,12 +15,17 @@ struct cred cred_root = {
 	.cap_bounding = CAP_ALL,
 };
 
+static void cred_free(struct rcu_deferred *d)
+{
+	kfree(container_of(d, struct cred, deferred));
+}
+
 void cred_put(const struct cred *c)
 {
 	struct cred *mine = (struct cred *)(uintptr_t)c;
 
 	if (refcount_put(&mine->refs))
-		kfree(mine);
+		rcu_defer(&mine->deferred, cred_free);
 }
 
 struct cred *cred_copy(const struct cred *c, uint32_t group_count)

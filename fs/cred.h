@@ -1,16 +1,19 @@
 /*
  * Who acts: user and group ids and capabilities, immutable once published, shared by reference (man 7 credentials).
- * A process that changes its ids makes a new one and swaps the pointer.
+ * A task that changes its ids makes a new one and swaps the pointer. It reads its own without more ado; others read them
+ * inside a section of sync/rcu.h, or take a reference there (task_cred()).
  */
 #pragma once
 
 #include "lib/types.h"
+#include "sync/rcu.h"
 #include "sync/refcount.h"
 
 #define CRED_GROUPS_MAX 65536
 
 struct cred {
 	struct refcount refs;
+	struct rcu_deferred deferred;
 	uint32_t uid, euid, suid, fsuid;
 	uint32_t gid, egid, sgid, fsgid;
 	uint64_t cap_permitted, cap_effective, cap_inheritable, cap_bounding, cap_ambient;

@@ -7,9 +7,8 @@
  * of its own ("pinned") until it is removed, and what is not in the table does not exist.  Other file systems are asked
  * on a miss, and what they said, also "no", is kept on an LRU list of bounded length when nobody uses it.
  *
- * Walking takes no lock and counts nothing on the way.  A walk section (walk_enter … walk_leave) marks its CPU as
- * looking; memory taken out of the tables goes through walk_defer, which frees it only after every CPU has left the
- * section it was in.  So inside a section a pointer read from a table stays valid, if perhaps out of date.  What can be
+ * Walking takes no lock and counts nothing on the way.  It goes on inside a section (sync/rcu.h), and memory taken out of
+ * the tables goes through rcu_defer, so that a pointer read from a table stays valid, if perhaps out of date.  What can be
  *   out of date:
  *   - an entry that is being removed or added: the walk is then simply before or after that change;
  *   - an entry that moves (rename): its parent, name and chain change one after the other.  dcache_seq is odd meanwhile
@@ -24,8 +23,7 @@
  * changes take them.
  *
  * Rejected: a count per component (two locked instructions and a cache line bounced between CPUs each); a lock per
- * bucket (it doubles the table); freeing through a thread per CPU (a section is at most a path long, so the next free
- * can look).
+ * bucket (it doubles the table).
  */
 #include "fs/dcache.h"
 
@@ -35,11 +33,9 @@
 #include "mm/slab.h"
 
 #define BUCKET_LOCKS 64
-#define DEFER_BATCH 64
 
 struct dentry **dcache_table;
 uint64_t dcache_mask, dcache_seed, dcache_seq;
-struct walk_cpu walk_cpus[CPUS_MAX];
 
 static struct spinlock bucket_locks[BUCKET_LOCKS];
 static struct spinlock lru_lock = SPINLOCK_INIT(LOCK_DCACHE, "dcache_lru");
@@ -48,54 +44,6 @@ static struct spinlock move_lock = SPINLOCK_INIT(LOCK_DCACHE, "dcache_move");
 static struct list lru = LIST_INIT(lru); /* newest first; lru_lock */
 static uint64_t lru_count, lru_max;
 static struct slab_cache *dentry_cache;
-
-static struct {
-	struct spinlock lock;
-	struct deferred *open, *waiting;
-	unsigned open_count;
-	uint64_t seen[CPUS_MAX]; /* each CPU's mark when `waiting` was closed */
-} defer = {.lock = SPINLOCK_INIT(LOCK_LEAF, "walk_defer")};
-
-/* --- deferred freeing -------------------------------------------------------------------------------------------- */
-
-static bool defer_passed_locked(void)
-{
-	for (unsigned i = 0; i < CPUS_MAX; i++)
-		if ((defer.seen[i] & 1) && atomic_load_acquire(&walk_cpus[i].seq) == defer.seen[i])
-			return false;
-	return true;
-}
-
-void walk_defer(struct deferred *d, void (*fn)(struct deferred *d))
-{
-	struct deferred *done = NULL;
-
-	/* This CPU is in no section: the caller isn't, and sections are not pre-empted. */
-	if (likely(cpus_online == 1)) {
-		fn(d);
-		return;
-	}
-	d->free = fn;
-	irqflags_t f = spin_lock(&defer.lock);
-	d->next = defer.open;
-	defer.open = d;
-	if (++defer.open_count >= DEFER_BATCH && defer_passed_locked()) {
-		done = defer.waiting;
-		defer.waiting = defer.open;
-		defer.open = NULL;
-		defer.open_count = 0;
-		atomic_fence();
-		for (unsigned i = 0; i < CPUS_MAX; i++)
-			defer.seen[i] = atomic_load_acquire(&walk_cpus[i].seq);
-	}
-	spin_unlock(&defer.lock, f);
-	while (done) {
-		struct deferred *next = done->next;
-
-		done->free(done);
-		done = next;
-	}
-}
 
 /* --- the table --------------------------------------------------------------------------------------------------- */
 
@@ -225,7 +173,7 @@ struct dentry *dentry_create_root(struct super *s, struct inode *i, const char *
 	return d;
 }
 
-static void dentry_free(struct deferred *deferred)
+static void dentry_free(struct rcu_deferred *deferred)
 {
 	struct dentry *d = container_of(deferred, struct dentry, deferred);
 
@@ -240,7 +188,7 @@ static struct dentry *dentry_destroy(struct dentry *d)
 
 	if (d->inode)
 		inode_put(d->inode);
-	walk_defer(&d->deferred, dentry_free);
+	rcu_defer(&d->deferred, dentry_free);
 	return parent;
 }
 
@@ -363,11 +311,11 @@ void dentry_move_abandon(struct dentry_move *m)
 }
 
 struct deferred_name {
-	struct deferred deferred;
+	struct rcu_deferred deferred;
 	const char *name;
 };
 
-static void deferred_name_free(struct deferred *d)
+static void deferred_name_free(struct rcu_deferred *d)
 {
 	kfree(container_of(d, struct deferred_name, deferred)->name);
 }
@@ -400,7 +348,7 @@ static void old_name_free(const char *old)
 	if (!old)
 		return;
 	n->name = old;
-	walk_defer(&n->deferred, deferred_name_free);
+	rcu_defer(&n->deferred, deferred_name_free);
 }
 
 void dentry_move(struct dentry_move *m, struct dentry *d, struct dentry *to, bool exchange)

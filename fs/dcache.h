@@ -1,5 +1,5 @@
 /*
- * The name cache: dentries, the hash table that finds them, and walk sections.  Theory in dcache.c.
+ * The name cache: dentries, the hash table that finds them.  Theory in dcache.c.
  * For fs/ only; the floors above know struct path and the calls of vfs.h.
  */
 #pragma once
@@ -33,7 +33,7 @@ struct dentry {
 	struct rb_node tree_node; /* t: in a directory that lives in memory (tree.h) */
 	uint64_t cookie;	  /* t: its position for readdir */
 	struct list_node lru;	  /* l */
-	struct deferred deferred;
+	struct rcu_deferred deferred;
 	char name_inline[DENTRY_NAME_INLINE];
 };
 
@@ -47,35 +47,6 @@ struct name {
 extern struct dentry **dcache_table;
 extern uint64_t dcache_mask, dcache_seed;
 extern uint64_t dcache_seq; /* odd while an entry moves: what was found without a lock meanwhile does not count */
-
-/* --- walk sections: dentries, inodes and mounts seen inside are not freed before it ends. Interrupts are off: no
- * sleeping. --- */
-struct walk_cpu {
-	uint64_t seq; /* odd: inside */
-} aligned_to(CACHE_LINE);
-extern struct walk_cpu walk_cpus[CPUS_MAX];
-
-static always_inline irqflags_t walk_enter(void)
-{
-	irqflags_t f = irq_save();
-	struct walk_cpu *c = &walk_cpus[this_cpu()->id];
-
-	/* a full fence: the section's loads come after the mark is seen */
-	__atomic_exchange_n(&c->seq, c->seq + 1, __ATOMIC_SEQ_CST);
-	return f;
-}
-
-static always_inline void walk_leave(irqflags_t f)
-{
-	struct walk_cpu *c = &walk_cpus[this_cpu()->id];
-
-	atomic_store_release(&c->seq, c->seq + 1);
-	irq_restore(f);
-}
-
-/* Calls d->free once every walk that may see the object has ended: at once when no other CPU runs. Not inside a
- * section; any context. */
-void walk_defer(struct deferred *d, void (*free)(struct deferred *d));
 
 /* --- names ---------------------------------------------------------------------------------------------------------
  * */
@@ -153,7 +124,7 @@ static inline bool name_is_dots(const struct name *n)
 
 /* --- dentries ------------------------------------------------------------------------------------------------------
  * */
-/* Inside a walk section: uncounted, or NULL. True only if dcache_seq was even before and is the same after. */
+/* Inside a section of sync/rcu.h: uncounted, or NULL. True only if dcache_seq was even before and is the same after. */
 static always_inline struct dentry *dcache_find_walking(const struct dentry *parent, const struct name *n)
 {
 	struct dentry *d = atomic_load_acquire(&dcache_table[n->hash & dcache_mask]);
@@ -198,7 +169,7 @@ static always_inline void dentry_get(struct dentry *d)
 {
 	__atomic_fetch_add(&d->refs, 1, __ATOMIC_RELAXED);
 }
-/* Inside a walk section: false if it is on its way out. */
+/* Inside a section of sync/rcu.h: false if it is on its way out. */
 static always_inline must_check bool dentry_get_live(struct dentry *d)
 {
 	int32_t old = atomic_load_relaxed(&d->refs);

@@ -50,7 +50,7 @@ void inode_set_owner(struct inode *i, const struct inode *dir, const struct cred
 		i->mode &= ~(uint32_t)S_ISGID;
 }
 
-static void inode_free(struct deferred *d)
+static void inode_free(struct rcu_deferred *d)
 {
 	struct inode *i = container_of(d, struct inode, deferred);
 
@@ -63,7 +63,7 @@ static void inode_free(struct deferred *d)
 void inode_put(struct inode *i)
 {
 	if (refcount_put(&i->refs))
-		walk_defer(&i->deferred, inode_free);
+		rcu_defer(&i->deferred, inode_free);
 }
 
 uint64_t inode_size(const struct inode *i)

@@ -10,7 +10,7 @@
  * walks, which hold it for a few instructions when they come to a covered dentry or to a mount's root.
  * Lifetime: being attached is one reference, each struct path another.  umount of a busy mount is refused; MNT_DETACH
  * takes it out of the tree and lets the users finish.  The last reference drops the root and the super; memory goes
- * through walk_defer.
+ * through rcu_defer.
  */
 #include "fs/mount.h"
 
@@ -198,7 +198,7 @@ int mount_create(struct super *s, struct dentry *root, const char *source, unsig
 	return 0;
 }
 
-static void mount_free(struct deferred *d)
+static void mount_free(struct rcu_deferred *d)
 {
 	struct mount *m = container_of(d, struct mount, deferred);
 
@@ -213,7 +213,7 @@ void mount_put(struct mount *m)
 	struct super *s = m->super;
 
 	dentry_put(m->root);
-	walk_defer(&m->deferred, mount_free);
+	rcu_defer(&m->deferred, mount_free);
 	super_put(s);
 }
 

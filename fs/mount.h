@@ -44,7 +44,7 @@ struct mount {
 	uint32_t flags;		   /* MS_*: of this mount; READ_ONCE */
 	int id;			   /* I */
 	char *source;		   /* I, owned */
-	struct deferred deferred;
+	struct rcu_deferred deferred;
 };
 
 extern struct spinlock mount_lock;
@@ -69,9 +69,9 @@ static inline void mount_get(struct mount *m)
 	refcount_get(&m->refs);
 }
 void mount_put(struct mount *m);
-/* The mount on top of (m, d), uncounted: for walk sections and holders of mount_lock. NULL: none. */
+/* The mount on top of (m, d), uncounted: for sections of sync/rcu.h and holders of mount_lock. NULL: none. */
 struct mount *mount_covering(struct mount *m, struct dentry *d);
-/* Where m is mounted: uncounted. False at a root. Inside a walk section. */
+/* Where m is mounted: uncounted. False at a root. Inside a section of sync/rcu.h. */
 bool mount_above(struct mount *m, struct path *out);
 const struct fs_type *fs_type_find(const char *name, size_t len);
 

@@ -1,7 +1,7 @@
 /*
  * Walking a path: theory.
  *
- * A walk goes from directory to directory inside a walk section (dcache.h): no lock, no count, interrupts off, until
+ * A walk goes from directory to directory inside a section (sync/rcu.h): no lock, no count, interrupts off, until
  * the path is at its end or something must sleep.  For that it steps outside: it counts the place where it stands, does
  * what sleeps (a look-up in a file system that is not in memory, reading a link's text, a "magic" link), and enters
  * again at the new place, which stays counted in `held` until the walk has counted another.  A path whose names are all
@@ -42,7 +42,7 @@ static void walk_load_root(struct walk *w)
 
 static void walk_begin(struct walk *w)
 {
-	w->irq = walk_enter();
+	w->irq = rcu_enter();
 	w->seq = atomic_load_acquire(&dcache_seq);
 	walk_load_root(w);
 	w->inode = w->at.dentry ? w->at.dentry->inode : NULL;
@@ -54,7 +54,7 @@ static int walk_pause(struct walk *w)
 	struct path old = w->held;
 
 	if (old.mount == w->at.mount && old.dentry == w->at.dentry) {
-		walk_leave(w->irq);
+		rcu_leave(w->irq);
 		return 0;
 	}
 	if (!path_get_live_leaving(&w->at, w->irq))
@@ -212,7 +212,7 @@ static int walk_link_sleeping(struct walk *w, struct dentry *link, const char *r
 	walk_begin(w);
 	err = walk_link_root(w);
 	if (err)
-		walk_leave(w->irq);
+		rcu_leave(w->irq);
 	return err;
 }
 
@@ -238,14 +238,14 @@ static noinline int walk_follow(struct walk *w, struct dentry *link, const char 
 		if (!err)
 			err = walk_link_root(w);
 		if (err && inside)
-			walk_leave(w->irq);
+			rcu_leave(w->irq);
 		return err;
 	}
 	if (inside) {
 		if (!err && !dentry_get_live(link))
 			err = WALK_AGAIN;
 		if (err) {
-			walk_leave(w->irq);
+			rcu_leave(w->irq);
 			return err;
 		}
 		err = walk_pause(w);
@@ -440,7 +440,7 @@ static int walk_components(struct walk *w)
 		}
 		w->rest = rest;
 	}
-	walk_leave(w->irq);
+	rcu_leave(w->irq);
 	return err;
 }
 
@@ -457,7 +457,7 @@ static int walk_once(struct walk *w)
 		w->at = w->root;
 	if (w->path[0] == '/') {
 		if (w->flags & LOOKUP_BENEATH) {
-			walk_leave(w->irq);
+			rcu_leave(w->irq);
 			return -EXDEV;
 		}
 		w->at = w->root;
@@ -468,7 +468,7 @@ static int walk_once(struct walk *w)
 		return err;
 	if (unlikely((w->trailing_slash || (w->flags & LOOKUP_DIRECTORY)) && !(w->flags & WALK_PARENT) &&
 		     !S_ISDIR(w->inode->mode))) {
-		walk_leave(w->irq);
+		rcu_leave(w->irq);
 		return -ENOTDIR;
 	}
 	return walk_pause(w);

@@ -196,7 +196,7 @@ char *path_render(const struct path *p, const struct path *root, char *buf, size
 	if (p->mount == anon_mount)
 		return anon_path_render(p, buf, len);
 	do { /* again if a rename came between */
-		irqflags_t f = walk_enter();
+		irqflags_t f = rcu_enter();
 
 		r = (struct render){buf, buf + len - 1, false};
 		*r.at = '\0';
@@ -208,7 +208,7 @@ char *path_render(const struct path *p, const struct path *root, char *buf, size
 		reached = render_climb(&r, *p, root ? root : &global);
 		if (r.at == end)
 			render_prepend(&r, "/", 1);
-		walk_leave(f);
+		rcu_leave(f);
 		__atomic_thread_fence(__ATOMIC_ACQUIRE);
 	} while ((seq & 1) || atomic_load_relaxed(&dcache_seq) != seq);
 	if (!reached)
@@ -219,14 +219,14 @@ char *path_render(const struct path *p, const struct path *root, char *buf, size
 char *path_render_in_super(const struct path *p, char *buf, size_t len)
 {
 	struct render r = {buf, buf + len - 1, false};
-	irqflags_t f = walk_enter();
+	irqflags_t f = rcu_enter();
 
 	*r.at = '\0';
 	for (struct dentry *d = p->dentry; d != READ_ONCE(d->parent); d = READ_ONCE(d->parent)) {
 		render_prepend(&r, d->name, d->len);
 		render_prepend(&r, "/", 1);
 	}
-	walk_leave(f);
+	rcu_leave(f);
 	if (!*r.at)
 		render_prepend(&r, "/", 1);
 	return r.overflow ? NULL : r.at;

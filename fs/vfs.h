@@ -17,6 +17,7 @@
 #include "mm/uio.h"
 #include "sched/mutex.h"
 #include "sched/poll.h"
+#include "sync/rcu.h"
 #include "sync/refcount.h"
 #include "sync/spinlock.h"
 #include "vm/object.h"
@@ -46,12 +47,6 @@ struct fs_context {
 	struct path root, cwd;
 	uint32_t umask;
 	struct list_node all; /* of all contexts, for pivot_root */
-};
-
-/* Memory a walk may still be looking at: freed when no CPU is in a walk that began before (dcache.h). */
-struct deferred {
-	struct deferred *next;
-	void (*free)(struct deferred *d);
 };
 
 /* Who walks and opens. Borrowed for the length of a call. */
@@ -134,7 +129,7 @@ struct inode {
 	const char *link;
 	bool tmpfile;  /* made by O_TMPFILE without O_EXCL: link(2) may give it a name */
 	bool uncached; /* I: its name is looked up anew each time (/proc/[pid]) */
-	struct deferred deferred;
+	struct rcu_deferred deferred;
 };
 
 struct super_ops {

@@ -7,8 +7,9 @@
  * number means is a two-level table, so a look-up is two loads. Table pages come when first needed and stay: 4 KiB
  * for 128 numbers.
  *
- * Locking: pid_lock (a leaf) guards bitmap and table. The table borrows; whoever frees an object clears its slot
- * first, under the lock, so that a look-up that found it can still take a reference (refcount_get_unless_zero).
+ * Locking: pid_lock (a leaf) guards changes of bitmap and table. Look-ups of tasks and processes take no lock: the table
+ * borrows, whoever ends an object clears its slot first, and its memory is freed by rcu_defer() (sync/rcu.h), so a
+ * look-up that found it can still try to take a reference (refcount_get_unless_zero).
  */
 #include <asm/errno.h>
 
@@ -26,12 +27,12 @@ static uint64_t pid_used[BITMAP_WORDS(PID_MAX)];
 static struct pid_slot *pid_slots[SLOT_PAGES];
 static int pid_last;
 
-/* Borrowed and stable only under pid_lock; NULL where no number of that page was ever used. */
+/* NULL where no number of that page was ever used. Slots are never freed. */
 static struct pid_slot *slot_of(int pid)
 {
 	if (pid <= 0 || pid >= PID_MAX)
 		return NULL;
-	struct pid_slot *page = pid_slots[(unsigned)pid / SLOTS_PER_PAGE];
+	struct pid_slot *page = atomic_load_acquire(&pid_slots[(unsigned)pid / SLOTS_PER_PAGE]);
 	return page ? &page[(unsigned)pid % SLOTS_PER_PAGE] : NULL;
 }
 
@@ -67,7 +68,7 @@ int pid_alloc(int *out)
 			return -ENOMEM;
 		f = spin_lock(&pid_lock);
 		if (!pid_slots[n / SLOTS_PER_PAGE]) {
-			pid_slots[n / SLOTS_PER_PAGE] = page;
+			atomic_store_release(&pid_slots[n / SLOTS_PER_PAGE], page);
 			page = NULL;
 		}
 		spin_unlock(&pid_lock, f);
@@ -99,7 +100,7 @@ static void **slot_field(struct pid_slot *s, enum pid_kind kind)
 void pid_set(int pid, enum pid_kind kind, void *what)
 {
 	SPIN_GUARD(&pid_lock);
-	*slot_field(slot_of(pid), kind) = what;
+	atomic_store_release(slot_field(slot_of(pid), kind), what);
 }
 
 void pid_clear(int pid, enum pid_kind kind)
@@ -107,7 +108,7 @@ void pid_clear(int pid, enum pid_kind kind)
 	SPIN_GUARD(&pid_lock);
 	struct pid_slot *s = slot_of(pid);
 
-	*slot_field(s, kind) = NULL;
+	atomic_store_release(slot_field(s, kind), NULL);
 	if (!s->task && !s->process && !s->group && !s->session)
 		bitmap_clear(pid_used, (size_t)pid);
 }
@@ -136,18 +137,26 @@ int pid_next(int pid, enum pid_kind kind)
 
 struct process *process_find(int pid)
 {
-	SPIN_GUARD(&pid_lock);
+	irqflags_t f = rcu_enter();
 	struct pid_slot *s = slot_of(pid);
+	struct process *p = s ? atomic_load_acquire(&s->process) : NULL;
 
-	return s && s->process && refcount_get_unless_zero(&s->process->refs) ? s->process : NULL;
+	if (p && !refcount_get_unless_zero(&p->refs))
+		p = NULL;
+	rcu_leave(f);
+	return p;
 }
 
 struct task *task_find(int tid)
 {
-	SPIN_GUARD(&pid_lock);
+	irqflags_t f = rcu_enter();
 	struct pid_slot *s = slot_of(tid);
+	struct task *t = s ? atomic_load_acquire(&s->task) : NULL;
 
-	return s && s->task && refcount_get_unless_zero(&s->task->thread.refs) ? s->task : NULL;
+	if (t && !refcount_get_unless_zero(&t->thread.refs))
+		t = NULL;
+	rcu_leave(f);
+	return t;
 }
 
 int process_last_pid(void)

@@ -63,12 +63,17 @@ struct process *process_alloc(void)
 	return p;
 }
 
+static void process_free(struct rcu_deferred *d)
+{
+	slab_free(process_cache, container_of(d, struct process, deferred));
+}
+
 void process_put(struct process *p)
 {
 	if (!refcount_put(&p->refs))
 		return;
 	signal_pending_flush(&p->pending);
-	slab_free(process_cache, p);
+	rcu_defer(&p->deferred, process_free);
 }
 
 void process_init(void)
@@ -153,9 +158,18 @@ struct fdtable *task_files(struct task *t)
 
 const struct cred *task_cred(struct task *t)
 {
-	SPIN_GUARD(&t->process->lock);
-	cred_get(t->cred);
-	return t->cred;
+	const struct cred *c;
+
+	/* One that has just been replaced may have nobody left: then there is a new one. */
+	do {
+		irqflags_t f = rcu_enter();
+
+		c = atomic_load_acquire(&t->cred);
+		if (!refcount_get_unless_zero(&((struct cred *)(uintptr_t)c)->refs))
+			c = NULL;
+		rcu_leave(f);
+	} while (!c);
+	return c;
 }
 
 bool process_may_read(struct process *p)
@@ -201,7 +215,7 @@ void task_set_cred(const struct cred *c)
 		p->parent_death_signal = 0;
 	}
 	irqflags_t f = spin_lock(&p->lock);
-	t->cred = c;
+	atomic_store_release(&t->cred, c);
 	mirror_ids(p, c);
 	spin_unlock(&p->lock, f);
 	cred_put(old);

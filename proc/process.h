@@ -47,7 +47,7 @@ struct task {
 	int tid;		       /* T; exec makes the caller the leader */
 	struct fs_context *fs;	       /* counted; changed by itself under P */
 	struct fdtable *files;	       /* counted; changed by itself under P */
-	const struct cred *cred;       /* counted; changed by itself under P */
+	const struct cred *cred;       /* counted; changed by itself; others: task_cred(), or sync/rcu.h */
 	struct user_account *account;  /* of cred->uid; own */
 	struct list_node thread_node;  /* process->threads; TS */
 	struct signal_pending pending; /* S */
@@ -68,11 +68,13 @@ struct task {
 		uint64_t word[4];
 	} restart;
 	struct vfork_wait *vfork; /* S: the parent waits until we exec or exit */
+	struct rcu_deferred deferred;
 };
 
 /* A thread group: what a pid names. */
 struct process {
 	struct refcount refs;
+	struct rcu_deferred deferred;
 	int pid;				   /* I */
 	struct spinlock lock;			   /* P */
 	struct spinlock signal_lock;		   /* S */

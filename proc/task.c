@@ -79,6 +79,11 @@ int task_thread_init(struct task *t, const struct thread *like, void (*entry)(vo
 	return 0;
 }
 
+static void task_memory_free(struct rcu_deferred *d)
+{
+	slab_free(task_cache, container_of(d, struct task, deferred));
+}
+
 void task_free(struct task *t)
 {
 	signal_pending_flush(&t->pending);
@@ -88,5 +93,5 @@ void task_free(struct task *t)
 		account_put(t->account);
 	if (t->process)
 		process_put(t->process);
-	slab_free(task_cache, t);
+	rcu_defer(&t->deferred, task_memory_free);
 }
