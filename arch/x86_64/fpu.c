@@ -150,39 +150,30 @@ static void registers_store(struct fpu_area *a)
 		__asm__ volatile("fxsaveq %0" : "=m"(a->legacy) : : "memory");
 }
 
+/* Behind the instruction at 1, with `failed` as operand 0: where it faults, failed becomes 1. */
+#define FAULT_SETS_FAILED                    \
+	"2:\n"                               \
+	".pushsection .text.fixup, \"ax\"\n" \
+	"3: movl $1, %0\n"                   \
+	"jmp 2b\n"                           \
+	".popsection\n"                      \
+	".pushsection .extable, \"a\"\n"     \
+	".balign 4\n"                        \
+	".long 1b - ., 3b - .\n"             \
+	".popsection\n"
+
 /* False if the CPU refuses the contents; the registers are then undefined. */
 static bool registers_load(const struct fpu_area *a)
 {
 	int failed = 0;
 
 	if (xfeatures)
-		__asm__ volatile("1: xrstorq %1\n"
-				 "2:\n"
-				 ".pushsection .text.fixup, \"ax\"\n"
-				 "3: movl $1, %0\n"
-				 "jmp 2b\n"
-				 ".popsection\n"
-				 ".pushsection .extable, \"a\"\n"
-				 ".balign 4\n"
-				 ".long 1b - ., 3b - .\n"
-				 ".popsection\n"
+		__asm__ volatile("1: xrstorq %1\n" FAULT_SETS_FAILED
 				 : "+r"(failed)
 				 : "m"(*a), "a"((uint32_t)xfeatures), "d"((uint32_t)(xfeatures >> 32))
 				 : "memory");
 	else
-		__asm__ volatile("1: fxrstorq %1\n"
-				 "2:\n"
-				 ".pushsection .text.fixup, \"ax\"\n"
-				 "3: movl $1, %0\n"
-				 "jmp 2b\n"
-				 ".popsection\n"
-				 ".pushsection .extable, \"a\"\n"
-				 ".balign 4\n"
-				 ".long 1b - ., 3b - .\n"
-				 ".popsection\n"
-				 : "+r"(failed)
-				 : "m"(a->legacy)
-				 : "memory");
+		__asm__ volatile("1: fxrstorq %1\n" FAULT_SETS_FAILED : "+r"(failed) : "m"(a->legacy) : "memory");
 	return !failed;
 }
 

@@ -175,3 +175,26 @@ KTEST(smp, kernel_mappings_change_for_all)
 			page_put(turns.page[i]);
 	KTEST_EQ(turns.wrong, 0);
 }
+
+static uint64_t latest_ns, went_back;
+
+static void watch_time(unsigned cpu)
+{
+	(void)cpu;
+	for (unsigned i = 0; i < 20 * ROUNDS; i++) {
+		uint64_t seen = atomic_load_acquire(&latest_ns), now = time_ns();
+
+		if (now < seen)
+			atomic_fetch_add(&went_back, 1);
+		while (seen < now && !atomic_cas(&latest_ns, &seen, now))
+			;
+	}
+}
+
+/* Who sees another's reading never reads an earlier one. */
+KTEST(smp, time_is_one_for_all)
+{
+	went_back = 0;
+	on_each_cpu(watch_time);
+	KTEST_EQ(went_back, 0);
+}

@@ -19,7 +19,7 @@ def test_nmi(ctx, machine):
         guest.boot()
         count = int(re.search(r"NMI: +(\d+) ", guest.shell("cat /proc/interrupts")).group(1))
         assert 10 <= count <= 100, count
-        assert "trap: unexpected NMI on cpu 0; going on" in guest.shell("dmesg | tail -n 3")
+        assert re.search(r"trap: unexpected NMI on cpu \d+; going on", guest.shell("dmesg | tail -n 3"))
 
 
 @timeout(60)

@@ -37,50 +37,50 @@ def test_basic_boot(ctx):
         check(guest, ("off", 0), [*BOOTED, r"init: running /init as PID 1", r"init: here after \d{20} cycles"])
 
 
+def panics(ctx, how, *report):
+    with ctx.guest(kernel=KERNEL, initrd=None, append=f"console=ttyS0 ktest-panic={how}") as guest:
+        check(guest, PANICKED, [*BOOTED, r"\*\*\* kernel panic: this is a bug in Ashlar.*", *report,
+                                r"\*\*\* end of panic report \*\*\*.*"])
+
+
+def passes(ctx, test, *said, memory="256M"):
+    """The in-kernel test alone, whose name begins so, and what the kernel says before it has passed."""
+    with ctx.guest(kernel=KERNEL, initrd=None, memory=memory, append=f"console=ttyS0 ktest={test}") as guest:
+        check(guest, ALL_PASSED, [*BOOTED, *said, rf"ktest: ok {re.escape(test)}\w*", r"ktest: 1 passed, 0 failed, 0 skipped"])
+
+
 @timeout(60)
 @needs(KERNEL)
 def test_should_panic(ctx):
-    with ctx.guest(kernel=KERNEL, initrd=None, append="console=ttyS0 ktest-panic=plain") as guest:
-        check(guest, PANICKED, [*BOOTED, r"\*\*\* kernel panic: this is a bug in Ashlar.*",
-                                r"core/test/panic\.c:\d+: test: plain, number 42", r"backtrace:",
-                                r"  [0-9a-f]{16}  plain\+0x[0-9a-f]+", r"\*\*\* end of panic report \*\*\*.*"])
+    panics(ctx, "plain", r"core/test/panic\.c:\d+: test: plain, number 42", r"backtrace:", r"  [0-9a-f]{16}  plain\+0x[0-9a-f]+")
 
 
 @timeout(60)
 @needs(KERNEL)
 def test_breakpoint(ctx):
     """INT3 in the kernel is reported, and execution goes on behind it."""
-    with ctx.guest(kernel=KERNEL, initrd=None, append="console=ttyS0 ktest=trap.int3") as guest:
-        check(guest, ALL_PASSED, [*BOOTED, r"trap: breakpoint in the kernel at 0xffffffff8\w{7}; going on",
-                                  r"ktest: ok trap\.int3_is_reported_and_resumes_behind_it",
-                                  r"ktest: 1 passed, 0 failed, 0 skipped"])
+    passes(ctx, "trap.int3_is_reported_and_resumes_behind_it",
+           r"trap: breakpoint in the kernel at 0xffffffff8\w{7}; going on")
 
 
 @timeout(60)
 @needs(KERNEL)
 def test_stack_overflow(ctx):
     """The guard page turns it into a double fault on a stack of its own, and that into a report: no triple fault."""
-    with ctx.guest(kernel=KERNEL, initrd=None, append="console=ttyS0 ktest-panic=stack-overflow") as guest:
-        check(guest, PANICKED, [*BOOTED, r"\*\*\* kernel panic: .*",
-                                r"\S+: stack overflow of thread init in dig_deeper \(double fault at 0x\w+\)",
-                                r"\*\*\* end of panic report \*\*\*.*"])
+    panics(ctx, "stack-overflow", r"\S+: stack overflow of thread init in dig_deeper \(double fault at 0x\w+\)")
 
 
 @timeout(60)
 @needs(KERNEL)
 def test_page_fault(ctx):
-    with ctx.guest(kernel=KERNEL, initrd=None, append="console=ttyS0 ktest-panic=page-fault") as guest:
-        check(guest, PANICKED, [*BOOTED, r"\*\*\* kernel panic: .*",
-                                r"\S+: page fault in the kernel: write to a not-present page in kernel mode, address 0x\w+",
-                                r"  wanted:  to write to 0x\w+", r"  who:     .*thread init.*", r"  why:     .*",
-                                r"  nearest: .*", r"\*\*\* end of panic report \*\*\*.*"])
+    panics(ctx, "page-fault",
+           r"\S+: page fault in the kernel: write to a not-present page in kernel mode, address 0x\w+",
+           r"  wanted:  to write to 0x\w+", r"  who:     .*thread init.*", r"  why:     .*", r"  nearest: .*")
 
 
 @timeout(60)
 @needs(KERNEL)
 def test_heap_exhaustion(ctx):
     """All of memory taken: an error and no panic; given back: all is well."""
-    with ctx.guest(kernel=KERNEL, initrd=None, memory="64M", append="console=ttyS0 ktest=exhaustion.heap") as guest:
-        check(guest, ALL_PASSED, [*BOOTED, r"exhaustion: \d+ pages and \d+ small objects, then none",
-                                  r"ktest: ok exhaustion\.heap_runs_out_and_recovers",
-                                  r"ktest: 1 passed, 0 failed, 0 skipped"])
+    passes(ctx, "exhaustion.heap_runs_out_and_recovers", r"exhaustion: \d+ pages and \d+ small objects, then none",
+           memory="64M")

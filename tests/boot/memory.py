@@ -6,8 +6,9 @@ from ashlartest import cases, timeout
 
 
 def test_8_mib_reach_pid1(ctx):
+    """With one CPU, as each more takes memory of its own."""
     archive = ctx.bare_initramfs({}, init="out/user/init/hello")
-    with ctx.guest(initrd=archive, memory="8M") as guest:
+    with ctx.guest(initrd=archive, memory="8M", smp=1) as guest:
         guest.expect(r"init: here after \d+ cycles")
         assert guest.wait(10) == ("off", 0)
 

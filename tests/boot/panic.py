@@ -8,9 +8,9 @@ TEST_EXIT_PANIC = 0x7f
 BEGIN, END = "*** kernel panic: this is a bug in Ashlar", "*** end of panic report ***"
 
 
-def report(ctx, how, append="console=tty0 console=ttyS0"):
+def report(ctx, how, append="console=tty0 console=ttyS0", **options):
     """Panic in the way named; return the report's lines."""
-    with ctx.guest(kernel=KERNEL, append=f"{append} ktest-panic={how}") as guest:
+    with ctx.guest(kernel=KERNEL, append=f"{append} ktest-panic={how}", **options) as guest:
         status = guest.wait()
         text = plain(guest.console)
         if status != ("code", TEST_EXIT_PANIC):
@@ -36,7 +36,7 @@ def expect(lines, *patterns):
 def test_plain(ctx):
     lines = report(ctx, "plain")
     assert lines[0].startswith(BEGIN), lines[0]
-    expect(lines, r"^core/test/panic\.c:\d+: test: plain, number 42$", r"^cpu 0, thread init, \d+\.\d{6} s after boot$",
+    expect(lines, r"^core/test/panic\.c:\d+: test: plain, number 42$", r"^cpu \d+, thread init, \d+\.\d{6} s after boot$",
            r"^backtrace:$", r"^  [0-9a-f]{16}  plain\+0x", r"ktest_panic\+0x", r"init_thread\+0x", r"^last log lines:$",
            r"^\[ +\d+\.\d+\] tty1: ")
     assert not any("holds" in line for line in lines)
@@ -69,7 +69,7 @@ def test_stray_access(ctx):
 @timeout(60)
 @needs(KERNEL)
 def test_in_interrupt(ctx):
-    expect(report(ctx, "interrupt"), r"test: in an interrupt", r"^cpu 0, thread init, in an interrupt,", r"in_timer\+0x",
+    expect(report(ctx, "interrupt"), r"test: in an interrupt", r"^cpu \d+, thread \S+, in an interrupt,", r"in_timer\+0x",
            r"timers_run\+0x", r"kernel_interrupt\+0x")
 
 
@@ -126,3 +126,12 @@ def test_release_build(ctx):
         status = guest.wait()
         if status != ("code", TEST_EXIT_PANIC) or "stack overflow of thread init in dig_deeper" not in guest.console:
             guest.fail(f"status {status}")
+
+
+@timeout(60)
+@needs(KERNEL)
+def test_all_processors(ctx):
+    """The others are stopped wherever they are, and their backtraces shown."""
+    lines = report(ctx, "plain", smp=4)
+    for cpu in (1, 2, 3):
+        expect(lines, rf"^cpu {cpu}, thread idle/{cpu}", r"^backtrace:$", r"sched_idle_loop\+0x", r"^last log lines:$")

@@ -18,7 +18,7 @@ size_t smp_area_bytes(void);
  */
 void smp_prepare(unsigned id, uint32_t hardware_id, void *area, void *stack_top);
 /*
- * Starts the prepared CPUs of the mask, all at once, and waits until they have arrived or 100 ms are over. Returns those
+ * Starts the prepared CPUs of the mask, all at once, and waits until they have arrived, for 2 s at most. Returns those
  * that are up: each runs kernel_secondary_start() from there, and has set its bit in cpus_online_mask. The others will
  * never run. Boot CPU, thread context.
  */
