@@ -23,6 +23,7 @@
 #include "mm/slab.h"
 #include "mm/slab_debug.h"
 #include "mm/zone.h"
+#include "sync/rcu.h"
 
 #define EARLY_MAPPED GIB /* by the boot code, from address 0 */
 #define BLOCK_FRAMES (1ull << (PAGE_ORDERS - 1))
@@ -179,6 +180,7 @@ void mm_init(struct boot_info *info)
 
 void mm_caches_drain(void)
 {
+	rcu_drain();
 	pgtable_cache_drain();
 	kstack_cache_drain();
 	slab_caches_drain();
