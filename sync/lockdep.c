@@ -47,9 +47,8 @@ static struct lockdep_stack *context_stack(void)
 {
 	if (!lockdep_current)
 		return &boot_stack;
-	struct cpu *c = this_cpu();
-	if (c->irq_depth)
-		return &irq_stacks[CONFIG_DEBUG ? c->id : 0];
+	if (cpu_in_interrupt())
+		return &irq_stacks[CONFIG_DEBUG ? this_cpu()->id : 0];
 	struct lockdep_stack *s = lockdep_current();
 	return s ? s : &boot_stack;
 }
@@ -153,7 +152,7 @@ void lockdep_may_sleep(void)
 	if (lockdep_off())
 		return;
 	const void *where = __builtin_return_address(0);
-	if (lockdep_current && this_cpu()->irq_depth)
+	if (lockdep_current && cpu_in_interrupt())
 		panic("lockdep: sleep in an interrupt handler at %p", where);
 	const struct lockdep_stack *s = context_stack();
 	for (unsigned i = 0; i < s->depth; i++)

@@ -61,6 +61,14 @@ static always_inline struct thread *thread_current(void)
 	return t;
 }
 
+/* Whether the caller runs in an interrupt handler. One instruction: a thread may change CPU between two. */
+static always_inline bool cpu_in_interrupt(void)
+{
+	uint16_t depth;
+	__asm__ volatile("movw %%gs:%c1, %0" : "=r"(depth) : "i"(offsetof(struct cpu, irq_depth)));
+	return depth;
+}
+
 /* Disables interrupts (and so pre-emption and migration) and says what they were.  Nests. */
 static always_inline irqflags_t irq_save(void)
 {
