@@ -71,6 +71,7 @@ void kernel_interrupt(struct trap_frame *f, unsigned irq)
 		timers_run();
 	} else if (irq == IRQ_RESCHEDULE) {
 		irq_count(irq);
+		sched_kicked();
 	} else if (irq == IRQ_CALL) {
 		irq_count(irq);
 		smp_serve();

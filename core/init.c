@@ -25,6 +25,7 @@
 #include "core/monitor.h"
 #include "core/options.h"
 #include "core/panic.h"
+#include "core/trace.h"
 #include "lib/version.h"
 #include "dev/bus/pci.h"
 #include "dev/tty.h"
@@ -79,7 +80,7 @@ static void step_time(void)
 {
 	time_init();
 	log_info("time: clock %s, alarm %s", time_source_name(), time_alarm_name());
-	log_info("cpu: %u found, %s", cpus_online, cpu_model_name());
+	log_info("cpu: %s", cpu_model_name());
 }
 
 static void refine(struct timer *t)
@@ -210,6 +211,7 @@ static const struct boot_step steps[] = {
 	{"time", step_time, false},
 	{"scheduler", sched_init, false},
 	{"executor", executor_init, true},
+	{"processors", smp_init, true},
 	{"refine clock", step_refine_clock, true},
 	{"address spaces", vm_init, true},
 	{"file systems", vfs_init, true},
@@ -218,6 +220,7 @@ static const struct boot_step steps[] = {
 	{"procfs", procfs_init, true},
 	{"processes", process_init, true},
 	{"system calls", syscall_init, true},
+	{"trace", trace_init, true},
 	{"initramfs", step_initramfs, true},
 	{"page permissions", step_check_mappings, true},
 	{"log task", log_task_start, true},
@@ -243,11 +246,6 @@ noreturn void kernel_start(struct boot_info *info)
 	if (thread_create(init_thread, NULL, "init") != 0)
 		boot_stop("no memory for the first thread: give the machine at least 8 MiB of RAM");
 	sched_idle_loop();
-}
-
-noreturn void kernel_secondary_start(void)
-{
-	cpu_stop(); /* no secondary CPU is started yet, so none arrives here */
 }
 
 noreturn void kernel_init_exited(int status)

@@ -62,8 +62,11 @@ static void inode_free(struct rcu_deferred *d)
 
 void inode_put(struct inode *i)
 {
-	if (refcount_put(&i->refs))
-		rcu_defer(&i->deferred, inode_free);
+	if (!refcount_put(&i->refs))
+		return;
+	if (i->super->ops->inode_evict)
+		i->super->ops->inode_evict(i);
+	rcu_defer(&i->deferred, inode_free);
 }
 
 uint64_t inode_size(const struct inode *i)

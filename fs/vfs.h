@@ -133,7 +133,12 @@ struct inode {
 };
 
 struct super_ops {
-	void (*inode_release)(struct inode *i); /* last reference: free it */
+	/*
+	 * Last reference gone: evict gives back what is large or counted at once (NULL: nothing is), release frees the rest
+	 * when no walk can be looking at the inode any more.
+	 */
+	void (*inode_evict)(struct inode *i);
+	void (*inode_release)(struct inode *i);
 	void (*release)(struct super *s);	/* last mount gone */
 	void (*statfs)(struct super *s, struct vfs_statfs *out);
 	int (*sync)(struct super *s);

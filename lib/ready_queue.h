@@ -45,20 +45,26 @@ static inline must_check bool ready_put(struct ready_queue *q, unsigned priority
 		__atomic_exchange_n(&q->asleep, false, __ATOMIC_SEQ_CST);
 }
 
-/* Consumer. The next element, NULL: none. */
-static inline struct lifo_node *ready_get(struct ready_queue *q)
+static always_inline struct lifo_node *ready_get_at(struct ready_queue *q, unsigned priority)
 {
-	for (unsigned p = 0; p < READY_PRIORITIES; p++) {
-		struct lifo_node *n = q->batch[p];
-		if (!n)
-			n = lifo_reverse(lifo_take_all(&q->ready[p]));
-		if (n) {
-			q->batch[p] = n->next;
-			return n;
-		}
-	}
-	return NULL;
+	struct lifo_node *n = q->batch[priority];
+	if (!n && !(n = lifo_reverse(lifo_take_all(&q->ready[priority]))))
+		return NULL;
+	q->batch[priority] = n->next;
+	return n;
 }
+
+/* Consumer. The next element, NULL: none. */
+static always_inline struct lifo_node *ready_get(struct ready_queue *q)
+{
+	struct lifo_node *n = ready_get_at(q, 0);
+	if (!n)
+		n = ready_get_at(q, 1);
+	if (!n)
+		n = ready_get_at(q, 2);
+	return n;
+}
+_Static_assert(READY_PRIORITIES == 3, "ready_get() goes through them by hand: it is short so");
 
 /* Consumer, after ready_get() gave NULL. True: it may sleep now. */
 static inline must_check bool ready_sleep(struct ready_queue *q)

@@ -13,13 +13,10 @@
 #include <arch/time.h>
 #include "sync/atomic.h"
 
-#define EVENT_NOTHING ((uintptr_t)0)
-#define EVENT_SET ((uintptr_t)1)
-
 void async_event_signal(struct async_event *e)
 {
-	uintptr_t before = atomic_exchange(&e->word, EVENT_SET);
-	if (before != EVENT_NOTHING && before != EVENT_SET) {
+	uintptr_t before = atomic_exchange(&e->word, ASYNC_EVENT_SET);
+	if (before != ASYNC_EVENT_NOTHING && before != ASYNC_EVENT_SET) {
 		struct async_task *t = (struct async_task *)before;
 		async_wake(t);
 		async_put(t);
@@ -29,29 +26,20 @@ void async_event_signal(struct async_event *e)
 bool async_event_wait(struct async_event *e, struct async_task *self)
 {
 	uintptr_t word = atomic_load_acquire(&e->word);
-	if (word == EVENT_NOTHING) {
+	if (word == ASYNC_EVENT_NOTHING) {
 		async_get(self);
 		if (atomic_cas(&e->word, &word, (uintptr_t)self))
 			return false;
 		async_put(self); /* it has just been set: `word` says so */
 	}
-	ASSERT(word == EVENT_SET || word == (uintptr_t)self); /* one waits at a time */
-	return word == EVENT_SET;
-}
-
-bool async_event_take(struct async_event *e, struct async_task *self)
-{
-	if (!async_event_wait(e, self))
-		return false;
-	/* Only self takes it away, so it is still set; an exchange, to see all that was done before the last signal. */
-	(void)atomic_exchange(&e->word, EVENT_NOTHING);
-	return true;
+	ASSERT(word == ASYNC_EVENT_SET || word == (uintptr_t)self); /* one waits at a time */
+	return word == ASYNC_EVENT_SET;
 }
 
 void async_event_forget(struct async_event *e, struct async_task *self)
 {
 	uintptr_t word = (uintptr_t)self;
-	if (atomic_cas(&e->word, &word, EVENT_NOTHING))
+	if (atomic_cas(&e->word, &word, ASYNC_EVENT_NOTHING))
 		async_put(self);
 }
 

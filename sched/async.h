@@ -34,6 +34,7 @@
 #include "lib/lifo.h"
 #include "lib/types.h"
 #include "sched/timer.h"
+#include "sync/atomic.h"
 #include "sync/refcount.h"
 
 enum async_priority {
@@ -64,8 +65,10 @@ struct async_ops {
  * happened yet and nobody waits.
  */
 struct async_event {
-	uintptr_t word; /* async.c's; atomic; owns a reference to the task that waits */
+	uintptr_t word; /* atomic: one of these, or the task that waits, with a reference that the event owns */
 };
+#define ASYNC_EVENT_NOTHING ((uintptr_t)0)
+#define ASYNC_EVENT_SET ((uintptr_t)1)
 
 struct async_task {
 	struct lifo_node ready_node; /* the ready queue's while TASK_QUEUED */
@@ -150,8 +153,18 @@ int async_wait(struct async_task *t);
 void async_event_signal(struct async_event *e);
 /* True: it is set. False: self will be woken when it is. */
 bool async_event_wait(struct async_event *e, struct async_task *self);
-/* The same, and if it was set, it is not any more. */
-bool async_event_take(struct async_event *e, struct async_task *self);
+/*
+ * The same, and if it was set, it is not any more.  Inline: "it is set" is what a task finds that was woken by it, at
+ * the start of nearly every poll.  The look alone decides, since only self takes a set event away; an exchange all the
+ * same, to acquire what was done before the last signal and not only before the one seen.
+ */
+static inline bool async_event_take(struct async_event *e, struct async_task *self)
+{
+	if (unlikely(atomic_load_relaxed(&e->word) != ASYNC_EVENT_SET) && !async_event_wait(e, self))
+		return false;
+	(void)atomic_exchange(&e->word, ASYNC_EVENT_NOTHING);
+	return true;
+}
 /* self does not wait any more; to be called before it ends while it may (it was cancelled, or took another way). */
 void async_event_forget(struct async_event *e, struct async_task *self);
 

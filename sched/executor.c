@@ -27,6 +27,9 @@
  * tasks that keep one another awake must not take the machine from the programs, so a burst of more than BURST_NS goes
  * on as an ordinary thread with its fair share, until there is nothing ready.
  *
+ * Many CPUs.  A waker may be on any: the ready queue, the state word and events are atomic, and sched_wake() sends the
+ * task's CPU an interrupt if that halts or runs something less urgent.  Everything else here belongs to one CPU.
+ *
  * From anywhere.  Waking a thread takes the run queue's lock, so it cannot be done under that lock or one above.  The
  * log is written there too.  async_wake_anywhere() queues the task, which needs no lock, and if it cannot wake the
  * thread leaves that to this CPU's next switch, and asks for one (sched_kick_executor).
@@ -51,6 +54,7 @@
 #include "core/panic.h"
 #include "lib/printf.h"
 #include "lib/ready_queue.h"
+#include "mm/slab.h"
 #include "sched/async.h"
 #include "sched/internal.h"
 #include "sched/sched.h"
@@ -82,30 +86,32 @@ struct executor {
 };
 
 static struct executor boot_executor;
+/* I once set, which is before the CPU runs anything that spawns tasks: every task's cpu has one. */
 static struct executor *executors[CPUS_MAX] = {&boot_executor};
 
 /* ---- waking ---- */
 
 /* True: the executor has to be woken, by the caller and nobody else. */
-static always_inline bool make_ready(struct async_task *t)
+static always_inline bool make_ready(struct executor *e, struct async_task *t)
 {
 	if (atomic_fetch_or(&t->state, TASK_QUEUED) & TASK_QUEUED)
 		return false;
-	return ready_put(&executors[t->cpu]->queue, t->priority, &t->ready_node);
+	return ready_put(&e->queue, t->priority, &t->ready_node);
 }
 
 void async_wake(struct async_task *t)
 {
-	if (make_ready(t))
-		sched_wake(&executors[t->cpu]->thread, WAKE_NORMAL);
+	struct executor *e = executors[t->cpu];
+	if (make_ready(e, t))
+		sched_wake(&e->thread, WAKE_NORMAL);
 }
 
 void async_wake_anywhere(struct async_task *t)
 {
 	/* Interrupts on and not in a handler: then no spinlock is held, since each of them switches interrupts off. */
-	if (irq_enabled() && this_cpu()->irq_depth == 0)
+	if (irq_enabled() && !cpu_in_interrupt())
 		async_wake(t);
-	else if (make_ready(t))
+	else if (make_ready(executors[t->cpu], t))
 		sched_kick_executor(t->cpu);
 }
 
@@ -184,8 +190,9 @@ static always_inline void run_task(struct executor *e, struct async_task *t)
 		let_go(e, t);
 		return;
 	}
-	/* Before the poll: whoever wakes from here on gets another one. */
-	uint32_t state = atomic_fetch_and(&t->state, ~TASK_QUEUED);
+	/* Before the poll: whoever wakes from here on gets another one. It is set, so subtracting clears it, and the one
+	 * instruction also says whether somebody cancelled up to now. */
+	uint32_t state = __atomic_fetch_sub(&t->state, TASK_QUEUED, __ATOMIC_ACQ_REL);
 	e->polls++;
 	if (unlikely(state & TASK_CANCELLED)) {
 		t->result = -ECANCELED;
@@ -267,15 +274,45 @@ static void executor_thread(void *arg)
 	}
 }
 
+/* Only thread_start() is left to do. */
+static int must_check executor_setup(struct executor *e, uint32_t cpu)
+{
+	e->cpu = cpu;
+	wait_queue_init(&e->finished);
+	int err = thread_init(&e->thread, NULL, executor_thread, e);
+	if (err)
+		return err;
+	e->thread.affinity = BIT(cpu); /* no lock: it has never run, and that CPU may have no run queue yet */
+	snprintf(e->thread.name, sizeof(e->thread.name), "async/%u", cpu);
+	return 0;
+}
+
 void executor_init(void)
 {
-	struct executor *e = executors[this_cpu()->id];
-	e->cpu = this_cpu()->id;
-	wait_queue_init(&e->finished);
-	if (thread_init(&e->thread, NULL, executor_thread, e) != 0 || sched_set_affinity(&e->thread, BIT(e->cpu)) != 0)
+	if (executor_setup(&boot_executor, this_cpu()->id) != 0)
 		boot_stop("no memory for the executor: the machine needs at least 8 MiB of RAM");
-	snprintf(e->thread.name, sizeof(e->thread.name), "async/%u", e->cpu);
-	thread_start(&e->thread);
+	thread_start(&boot_executor.thread);
+}
+
+int executor_cpu_prepare(uint32_t cpu)
+{
+	ASSERT(cpu < CPUS_MAX && !executors[cpu]);
+	/* a power of two, because those are aligned to themselves: the queue wants its cache lines */
+	struct executor *e = kzalloc(1ul << (64 - __builtin_clzl(sizeof(*e) - 1)));
+	if (!e)
+		return -ENOMEM;
+	int err = executor_setup(e, cpu);
+	if (err) {
+		kfree(e);
+		return err;
+	}
+	atomic_store_release(&executors[cpu], e);
+	return 0;
+}
+
+void executor_cpu_start(void)
+{
+	thread_start(&executors[this_cpu()->id]->thread);
 }
 
 bool executor_is_current(void)

@@ -7,6 +7,13 @@
 
 /* Boot order step: the boot CPU's executor. Tasks spawned before wait for it. */
 void executor_init(void);
+/*
+ * A further CPU's, in two steps. Prepare: on any CPU, thread context, once, before that CPU is started: whatever can
+ * fail, with -ENOMEM. Start: on the CPU itself, when it has its run queue and idle thread and before anything spawns
+ * tasks there; cannot fail, interrupts may be off. The thread is bound to the CPU. There is no way back: CPUs stay.
+ */
+int executor_cpu_prepare(uint32_t cpu) must_check;
+void executor_cpu_start(void);
 
 struct executor_stats {
 	uint64_t polls;	 /* polls and cancellations */

@@ -6,7 +6,7 @@
 #include "lib/types.h"
 #include "sched/thread.h"
 
-/* sched.c: queues a thread that never ran. */
+/* wake.c: queues a thread that never ran. */
 void sched_start_new(struct thread *t);
 /* sched.c: switches away from a thread in state DEAD; does not return. Interrupts off. */
 void sched_switch_dead(void);
@@ -14,8 +14,8 @@ void sched_switch_dead(void);
 void sched_finish_switch(void);
 /* sched.c: from the timer interrupt; returns when it wants the next one (UINT64_MAX: never). */
 uint64_t sched_tick(uint64_t now);
-/* sched.c: when the scheduler wants the timer next, on this CPU. Interrupts off. */
-uint64_t sched_tick_deadline(void);
+/* params.c: t ends: its bandwidth is free again. */
+void sched_dl_forget(struct thread *t);
 /* thread.c: the stack, the list entry and the scheduler's reference of a thread that is switched away from for good.
  * Interrupts off. */
 void thread_reap(struct thread *t);
@@ -24,10 +24,12 @@ void thread_setup_idle(struct thread *t, unsigned cpu);
 void thread_counts(uint64_t *created, uint32_t *alive);
 /* timer.c: makes sure that the timer interrupt comes at deadline_ns or before, on this CPU. Interrupts off. */
 void timer_alarm_by(uint64_t deadline_ns);
+/* timer.c: the timer queue of a further CPU, before it starts; a second time does nothing. Thread context. -ENOMEM. */
+int timer_cpu_prepare(unsigned cpu) must_check;
 /* load.c: brings the load averages up to now; active is asked for only if a period has passed. Any context, no lock
  * held. */
 void load_update(uint64_t now);
-/* sched.c: threads that run, wait to run, or wait uninterruptibly, on all CPUs. */
+/* stats.c: threads that run, wait to run, or wait uninterruptibly, on all CPUs. */
 uint32_t sched_active_threads(void);
 /* sched.c: executor_wake(cpu) will be called at this CPU's next switch, which is asked for. Interrupts off; any lock may
  * be held. */

@@ -1,131 +1,265 @@
 /*
- * The threads of one CPU that want to run.  Private to sched/; the order among them is runqueue.c's, switching is
- * sched.c's.
+ * The threads of one CPU that want to run.  Private to sched/; the order among them is runqueue.c's (fair),
+ * realtime.c's and deadline.c's, switching is sched.c's.
+ *
+ * Nothing here takes a lock or looks at a clock, so tests turn the time themselves.
  */
 #pragma once
+
+#include <linux/sched.h>
 
 #include "core/panic.h"
 #include "lib/list.h"
 #include "lib/rbtree.h"
 #include "lib/types.h"
+#include "sched/sched.h"
+#include "sched/seed.h"
 #include "sched/thread.h"
 #include "sync/spinlock.h"
 
 #define RT_PRIORITIES 100 /* 1..99 are used */
 #define WEIGHT_NICE_0 1024u
-#define SLICE_NS (4 * NSEC_PER_MSEC)
+#define SLICE_NS (3 * NSEC_PER_MSEC)		/* what a fair thread requests at a time unless told otherwise */
+#define SLICE_MIN_NS (100 * NSEC_PER_USEC)
+#define SLICE_MAX_NS (100 * NSEC_PER_MSEC)
+#define SLICE_WOKEN_NS (750 * NSEC_PER_USEC)	/* the first request after a sleep is not longer */
 #define SLICE_RR_NS (100 * NSEC_PER_MSEC)
-#define SAMPLE_NS (10 * NSEC_PER_MSEC)	   /* tick while one thread runs alone: only splits its time */
-#define WAKE_GRANULARITY_NS NSEC_PER_MSEC  /* virtual time a woken thread must be behind to interrupt the running one */
-#define WAKE_CREDIT_NS (2 * NSEC_PER_MSEC) /* how far behind the others a sleeper may come back */
+#define SAMPLE_MIN_NS (10 * NSEC_PER_MSEC)	/* tick while one thread runs alone: only splits its time … */
+#define SAMPLE_MAX_NS NSEC_PER_SEC		/* … and gets rarer while each finds what the last did */
+#define LAG_SLICES 2				/* how many requests a thread may be ahead or behind after a sleep */
+#define REBASE_NS (64 * NSEC_PER_MSEC)
+
+/* The fair threads that wait. Virtual times are compared as signed differences: they may wrap. */
+struct fair_queue {
+	struct thread *single; /* one of them, outside the tree; any */
+	struct rb_root tree;   /* the others, by vdeadline_ns */
+	uint64_t base;	       /* what the sum is relative to: somewhere near all of them */
+	int64_t sum;	       /* of weight · (vruntime_ns - base), over all of them */
+	uint64_t load;	       /* sum of weights */
+};
 
 struct run_queue {
-	struct spinlock lock; /* LOCK_RUNQUEUE: all below */
+	struct spinlock lock; /* LOCK_RUNQUEUE: all below, unless said otherwise */
 	uint32_t cpu;
-	uint32_t runnable;	/* running or queued, without idle */
+	uint32_t runnable;	/* running or queued, without idle and exhausted ones; read without the lock as a hint */
 	uint32_t blocked;	/* switched away from in THREAD_BLOCKED: they count for the load average */
 	struct thread *current; /* the thread that has the CPU */
 	struct thread *idle;
 	struct thread *previous; /* switched away from last, until the thread switched to has looked; own CPU only */
+	struct thread *misplaced; /* queued here but not allowed here: to be moved after the switch; own CPU only */
 	uint64_t tick_ns;	 /* when the scheduler wants the timer; UINT64_MAX: not */
+	bool kicked;		 /* an interrupt is on its way that will end in a switch */
+	uint8_t urgency;	 /* of `current`: thread_urgency(); read without the lock as a hint */
+	bool sampled_user;	 /* what the last tick found */
 
-	struct thread *fair_first; /* least vruntime of all queued; NOT in the tree */
-	struct rb_root fair;	   /* the others, by vruntime */
-	uint64_t min_vruntime;	   /* never falls: about where the running ones are */
+	uint32_t special; /* queued threads that are real-time or DEADLINE, without exhausted ones */
+	struct fair_queue fair;
+
+	uint64_t weight; /* of all runnable ones: what the balancer compares; read without the lock as a hint */
+
+	uint64_t user_ns, system_ns, idle_ns, sample_ns;
+	struct sched_counters counters;
 
 	uint64_t rt_present[2];	       /* bit per priority with a queued thread */
 	struct list rt[RT_PRIORITIES]; /* FIFO; initialised when its bit is first set */
+	bool rt_throttled;	       /* they have had their part of this period */
+	uint64_t rt_used_ns, rt_period_end_ns;
 
-	uint64_t user_ns, system_ns, idle_ns, switches;
+	struct thread *dl_first;       /* earliest of dl_ready */
+	struct rb_root dl_ready;       /* by dl_due() */
+	struct thread *dl_exhausted_first;
+	struct rb_root dl_exhausted;   /* by dl.refill_ns: neither queued for the CPU nor asleep */
+
+	uint64_t balance_ns; /* when to compare with other CPUs next; own CPU only */
+	uint32_t balance_round;
 
 	uint64_t executor_kicks; /* bit per CPU whose executor is to be woken at the next switch; atomic, no lock */
 } aligned_to(CACHE_LINE);
 
-static inline bool thread_is_rt(const struct thread *t)
-{
-	return t->rt_priority != 0;
-}
+/* The real-time throttle: so much of each period while fair threads wait. UINT64_MAX: no limit. */
+extern uint64_t rt_runtime_ns, rt_period_ns;
 
 /* All that follow with rq->lock held. */
 
 /* runqueue.c: the rarer ways of the functions below */
-void rq_tree_insert(struct run_queue *rq, struct thread *t);
-struct thread *rq_tree_take_first(struct run_queue *rq);
+void fair_tree_insert(struct fair_queue *q, struct thread *t);
+struct thread *fair_tree_pick(struct fair_queue *q);
+void fair_rebase(struct fair_queue *q, uint64_t base);
+/* Takes a queued fair thread out of the middle. */
+void fair_remove(struct run_queue *rq, struct thread *t);
+int64_t fair_lag_of_credit(const struct run_queue *rq, const struct thread *t);
+struct thread *rq_special_pick(struct run_queue *rq);
+void rq_special_enqueue(struct run_queue *rq, struct thread *t, bool at_head, uint64_t now);
+void rq_special_account(struct run_queue *rq, struct thread *t, uint64_t delta, uint64_t now);
+bool rq_special_preempts(const struct run_queue *rq, const struct thread *t);
+uint64_t rq_special_tick(const struct run_queue *rq, uint64_t now);
+uint64_t rq_special_turn(const struct thread *t);
+
+/* realtime.c */
 void rq_rt_enqueue(struct run_queue *rq, struct thread *t, bool at_head);
 void rq_rt_remove(struct run_queue *rq, struct thread *t);
-bool rq_special_preempts(const struct run_queue *rq, const struct thread *t);
+void rq_rt_account(struct run_queue *rq, uint64_t delta, uint64_t now);
+/* The throttle's period is over: true if real-time threads may run again that could not. */
+bool rq_rt_period(struct run_queue *rq, uint64_t now);
+
+/* deadline.c */
+void rq_dl_enqueue(struct run_queue *rq, struct thread *t, uint64_t now);
+void rq_dl_remove(struct run_queue *rq, struct thread *t);
+/* The deadline t is ordered by. */
+uint64_t dl_due(const struct thread *t);
+/* t wakes up, or becomes DEADLINE: goes on with what is left of its period if that is not too much, else a new one. */
+void dl_wake(struct thread *t, uint64_t now);
+/* Queues the exhausted threads whose next period has begun. True if there was one. */
+bool rq_dl_refill(struct run_queue *rq, uint64_t now);
+/* Books the bandwidth of a thread that goes from one set of parameters to another. -EBUSY. Any lock may be held. */
+int dl_admit(const struct sched_dl *from, const struct sched_dl *to, unsigned cpu_count) must_check;
 
 /* Takes t, which is queued, out of the middle. */
 void rq_dequeue(struct run_queue *rq, struct thread *t);
-/* Whether the running thread has had its turn and somebody waits. */
-bool rq_slice_is_over(const struct run_queue *rq, uint64_t now);
-/* Weight from policy and nice; after either changed. */
-void thread_set_weight(struct thread *t);
+/* Whether the running thread should be looked at: its turn is over and somebody waits, or somebody is more urgent. */
+bool rq_turn_is_over(const struct run_queue *rq, uint64_t now);
+/* eff_policy, eff_rt, weight and vslice_ns from what is set and the boost, after any of them changed; t is on no queue.
+ * rq: t's. */
+void thread_set_effective(struct thread *t);
+/* How far the queue is ahead of t, which is on none: positive is owed to t, negative by it. */
+int64_t rq_lag(const struct run_queue *rq, const struct thread *t);
 
-static always_inline bool rq_before(const struct thread *a, const struct thread *b)
+static always_inline bool time_before(uint64_t a, uint64_t b)
 {
-	return a->vruntime_ns < b->vruntime_ns;
+	return (int64_t)(a - b) < 0;
 }
 
-static always_inline void rq_fair_enqueue(struct run_queue *rq, struct thread *t)
+/* Its boost is a deadline: then it has no budget. */
+static always_inline bool thread_deadline_donated(const struct thread *t)
 {
-	struct thread *first = rq->fair_first;
-	if (!first || rq_before(t, first)) {
-		rq->fair_first = t;
-		t = first;
+	return t->boost.rank == 1;
+}
+
+/* For comparing what CPUs run: 0 fair or idle, then by real-time priority, then DEADLINE. */
+static always_inline uint8_t thread_urgency(const struct thread *t)
+{
+	return unlikely(t->special) ? (t->eff_rt ? t->eff_rt : RT_PRIORITIES) : 0;
+}
+
+/* ---- virtual time ---- */
+
+static always_inline uint64_t real_to_virtual(const struct thread *t, uint64_t ns)
+{
+	return likely(t->weight == WEIGHT_NICE_0) ? ns : ns * WEIGHT_NICE_0 / t->weight;
+}
+
+static always_inline int64_t fair_key(const struct fair_queue *q, const struct thread *t)
+{
+	return (int64_t)(t->vruntime_ns - q->base);
+}
+
+/* Whether the running thread competes with the fair ones. */
+static always_inline bool rq_fair_runs(const struct run_queue *rq)
+{
+	return rq->current != rq->idle && !rq->current->special;
+}
+
+/* The virtual time of the queue: the weighted mean of all that compete, the running one included. */
+static always_inline uint64_t rq_vtime(const struct run_queue *rq)
+{
+	const struct fair_queue *q = &rq->fair;
+	int64_t sum = q->sum;
+	uint64_t load = q->load;
+	if (likely(rq_fair_runs(rq))) {
+		if (!load)
+			return rq->current->vruntime_ns;
+		sum += fair_key(q, rq->current) * rq->current->weight;
+		load += rq->current->weight;
 	}
+	return load ? q->base + (uint64_t)(sum / (int64_t)load) : q->base;
+}
+
+/* Whether t has had no more than its share; among those that wait only (pick) or with the running one. */
+static always_inline bool fair_eligible(const struct fair_queue *q, uint64_t vruntime_ns)
+{
+	return (__int128)(int64_t)(vruntime_ns - q->base) * (int64_t)q->load <= q->sum;
+}
+
+static always_inline bool rq_eligible(const struct run_queue *rq, const struct thread *t)
+{
+	const struct fair_queue *q = &rq->fair;
+	int64_t sum = q->sum;
+	uint64_t load = q->load;
+	if (rq_fair_runs(rq)) {
+		sum += fair_key(q, rq->current) * rq->current->weight;
+		load += rq->current->weight;
+	}
+	return (__int128)fair_key(q, t) * (int64_t)load <= sum;
+}
+
+/* ---- the queue ---- */
+
+static always_inline void fair_count(struct fair_queue *q, const struct thread *t)
+{
+	q->sum += fair_key(q, t) * t->weight;
+	q->load += t->weight;
+}
+
+static always_inline void fair_discount(struct fair_queue *q, const struct thread *t)
+{
+	q->sum -= fair_key(q, t) * t->weight;
+	q->load -= t->weight;
+}
+
+static always_inline void fair_enqueue(struct fair_queue *q, struct thread *t)
+{
+	fair_count(q, t);
+	if (likely(!q->single))
+		q->single = t;
+	else
+		fair_tree_insert(q, t);
+}
+
+/* Takes the eligible one with the earliest deadline; NULL: there is none at all. */
+static always_inline struct thread *fair_pick(struct fair_queue *q)
+{
+	struct thread *t = q->single;
+	if (unlikely(!rb_empty(&q->tree)))
+		t = fair_tree_pick(q);
+	else
+		q->single = NULL;
 	if (t)
-		rq_tree_insert(rq, t);
+		fair_discount(q, t);
+	return t;
 }
 
-/* fair_first was taken: the next one takes its place. */
-static always_inline void rq_fair_advance(struct run_queue *rq)
-{
-	rq->fair_first = rb_empty(&rq->fair) ? NULL : rq_tree_take_first(rq);
-}
-
-static always_inline bool rq_rt_any(const struct run_queue *rq)
-{
-	return rq->rt_present[0] | rq->rt_present[1];
-}
-
-static inline unsigned rq_rt_highest(const struct run_queue *rq)
-{
-	return rq->rt_present[1] ? 127u - (unsigned)__builtin_clzll(rq->rt_present[1])
-				 : 63u - (unsigned)__builtin_clzll(rq->rt_present[0]);
-}
-
-static always_inline void rq_enqueue(struct run_queue *rq, struct thread *t, bool at_head)
+/* rq->runnable counts t already. */
+static always_inline void rq_enqueue(struct run_queue *rq, struct thread *t, bool at_head, uint64_t now)
 {
 	ASSERT(!t->queued && t != rq->idle);
 	t->queued = true;
-	if (unlikely(thread_is_rt(t)))
-		rq_rt_enqueue(rq, t, at_head);
+	t->switched_in_ns = now;
+	if (unlikely(t->special))
+		rq_special_enqueue(rq, t, at_head, now);
 	else
-		rq_fair_enqueue(rq, t);
+		fair_enqueue(&rq->fair, t);
 }
 
 /* Takes the thread to run next off the queue; the idle thread if there is none. */
 static always_inline struct thread *rq_pick(struct run_queue *rq)
 {
-	struct thread *t;
-	if (unlikely(rq_rt_any(rq))) {
-		t = LIST_FIRST(&rq->rt[rq_rt_highest(rq)], struct thread, rt_node);
-		rq_rt_remove(rq, t);
-	} else {
-		t = rq->fair_first;
-		if (!t)
-			return rq->idle;
-		rq_fair_advance(rq);
-	}
+	struct thread *t = NULL;
+	if (unlikely(rq->special))
+		t = rq_special_pick(rq);
+	if (!t)
+		t = fair_pick(&rq->fair);
+	if (!t)
+		return rq->idle;
 	t->queued = false;
 	return t;
 }
 
-/* Charges the running thread for its time up to now. */
+/* Charges the running thread for its time up to now. Other CPUs' clocks may be a little behind: then for nothing. */
 static always_inline void rq_account(struct run_queue *rq, struct thread *t, uint64_t now)
 {
 	uint64_t delta = now - t->switched_in_ns;
+	if (unlikely((int64_t)delta <= 0))
+		return;
 	t->switched_in_ns = now;
 	t->exec_ns += delta;
 	if (t == rq->idle) {
@@ -139,23 +273,84 @@ static always_inline void rq_account(struct run_queue *rq, struct thread *t, uin
 		t->system_ns += delta;
 		rq->system_ns += delta;
 	}
-	if (unlikely(thread_is_rt(t)))
+	if (unlikely(t->special)) {
+		rq_special_account(rq, t, delta, now);
 		return;
-	t->vruntime_ns += likely(t->weight == WEIGHT_NICE_0) ? delta : delta * WEIGHT_NICE_0 / t->weight;
-	uint64_t least = t->vruntime_ns;
-	if (rq->fair_first && rq->fair_first->vruntime_ns < least)
-		least = rq->fair_first->vruntime_ns;
-	rq->min_vruntime = MAX(rq->min_vruntime, least);
+	}
+	t->vruntime_ns += real_to_virtual(t, delta);
+	if (unlikely(!time_before(t->vruntime_ns, t->vserved_ns))) { /* served: the next request */
+		t->vdeadline_ns = t->vserved_ns = t->vruntime_ns + t->vslice_ns;
+		if (unlikely(t->vruntime_ns - rq->fair.base > REBASE_NS))
+			fair_rebase(&rq->fair, t->vruntime_ns);
+	}
 }
 
-/* Sets the vruntime of one that comes back from sleep, or starts. */
-static always_inline void rq_place(struct run_queue *rq, struct thread *t, bool is_new)
+/* t, which runs, begins or goes on with its request. */
+static always_inline void rq_begin_turn(struct thread *t, uint64_t now)
 {
-	uint64_t base = rq->min_vruntime;
-	if (is_new) /* behind those that wait: a fork does not gain time, and the parent usually goes on first */
-		t->vruntime_ns = base + WAKE_GRANULARITY_NS;
-	else if (base > WAKE_CREDIT_NS && t->vruntime_ns < base - WAKE_CREDIT_NS)
-		t->vruntime_ns = base - WAKE_CREDIT_NS;
+	uint64_t ns;
+	if (unlikely(t->special))
+		ns = rq_special_turn(t);
+	else if (likely(t->weight == WEIGHT_NICE_0))
+		ns = t->vserved_ns - t->vruntime_ns;
+	else
+		ns = ((t->vserved_ns - t->vruntime_ns) * t->weight + WEIGHT_NICE_0 - 1) / WEIGHT_NICE_0;
+	t->slice_end_ns = now + ns;
+}
+
+/* The running thread, still rq->current, goes to sleep: what it is owed or owes is kept. */
+static always_inline void rq_leave(struct run_queue *rq, struct thread *t)
+{
+	rq->runnable--;
+	rq->weight -= t->weight;
+	if (unlikely(t->special))
+		return;
+	if (!rq->fair.load) {
+		rq->fair.base = t->vruntime_ns; /* the queue is empty: this is its time now */
+		t->lag_ns = 0;
+	} else if (rq_eligible(rq, t)) {
+		t->lag_ns = fair_lag_of_credit(rq, t);
+	} else {
+		t->lag_ns = -1;
+	}
+}
+
+/* What a fair thread that is not running wants, in virtual time. */
+struct fair_request {
+	int64_t lag_ns;	       /* how far it is behind the mean */
+	uint64_t length_ns;    /* how long it wants to run */
+	uint64_t head_start_ns; /* how much earlier than that its deadline is */
+};
+
+/* Gives t, which is on no queue and counted nowhere, its place among the fair ones. */
+static always_inline void rq_place(struct run_queue *rq, struct thread *t, struct fair_request r)
+{
+	uint64_t load = rq->fair.load + (rq_fair_runs(rq) ? rq->current->weight : 0);
+	t->vruntime_ns = rq_vtime(rq);
+	if (r.lag_ns && load) /* t itself moves the mean: so that it is lag_ns away from where that will be then */
+		t->vruntime_ns -= (uint64_t)(r.lag_ns + r.lag_ns * (int64_t)t->weight / (int64_t)load);
+	t->vserved_ns = t->vruntime_ns + r.length_ns;
+	t->vdeadline_ns = t->vserved_ns - r.head_start_ns;
+}
+
+/* What fair_request says of t, which is queued or runs, and whose account is up to date. */
+static always_inline struct fair_request rq_request(const struct run_queue *rq, const struct thread *t)
+{
+	return (struct fair_request){.lag_ns = (int64_t)(rq_vtime(rq) - t->vruntime_ns),
+				     .length_ns = t->vserved_ns - t->vruntime_ns,
+				     .head_start_ns = t->vserved_ns - t->vdeadline_ns};
+}
+
+/* What a woken thread asks for first. */
+static always_inline struct fair_request woken_request(const struct thread *t, int64_t lag_ns)
+{
+	if (unlikely(t->eff_policy != SCHED_NORMAL))
+		return (struct fair_request){.lag_ns = lag_ns, .length_ns = t->vslice_ns};
+	return (struct fair_request){.lag_ns = lag_ns,
+				     .length_ns = likely(t->slice_ns > SLICE_WOKEN_NS)
+					     ? real_to_virtual(t, SLICE_WOKEN_NS)
+					     : t->vslice_ns,
+				     .head_start_ns = SLICE_NS};
 }
 
 /* Whether t, just queued, should have the CPU at once. */
@@ -164,7 +359,16 @@ static always_inline bool rq_should_preempt(const struct run_queue *rq, const st
 	const struct thread *cur = rq->current;
 	if (cur == rq->idle)
 		return true;
-	if (unlikely(t->policy | cur->policy))
+	if (unlikely(t->eff_policy | cur->eff_policy))
 		return rq_special_preempts(rq, t);
-	return t->vruntime_ns + WAKE_GRANULARITY_NS < cur->vruntime_ns;
+	return time_before(t->vdeadline_ns, cur->vdeadline_ns) && rq_eligible(rq, t);
+}
+
+/* When the scheduler should look again at what runs now; UINT64_MAX: never. */
+static always_inline uint64_t rq_tick_wanted(const struct run_queue *rq, uint64_t now)
+{
+	const struct thread *cur = rq->current;
+	if (unlikely(cur->eff_policy | rq->special || rq->dl_exhausted_first || cur == rq->idle))
+		return rq_special_tick(rq, now);
+	return rq->fair.load ? cur->slice_end_ns : now + rq->sample_ns;
 }

@@ -1,8 +1,8 @@
 /*
  * The scheduler: theory.
  *
- * Each CPU has a run queue (runqueue.c says in which order) and switches between its threads; no CPU touches another's
- * but to wake a thread there.
+ * Each CPU has a run queue (runqueue.c says in which order) and switches between its threads.  Threads are put on it by
+ * any CPU (wake.c) and taken from it by idle ones and the balancer (balance.c); parameters are changed in params.c.
  *
  * States.  A thread's state is what it wants, `queued` and rq->current are where it is.  A thread that is going to
  * sleep first sets its state, then checks once more whether there is a reason not to, then calls sched_switch(), which
@@ -17,141 +17,109 @@
  * and finds the sleeper.  The same argument covers signals: thread_set_work() is W1–W3 with the bit as the condition.
  *
  * A switch: under the queue's lock account the time, requeue or drop prev, pick next; then, without the lock but with
- * interrupts off, load its page tables and change stacks.  The lock need not be held across: others may wake prev
- * meanwhile, which queues it here, and only this CPU takes from
- * here.  prev->on_cpu tells when its registers are saved.  What must wait until nobody stands on prev's stack is done
- * by the thread switched to, in sched_finish_switch(): an exited thread's stack is freed there.
+ * interrupts off, load its page tables and change stacks.  From the unlock on others may find prev on the queue, or wake
+ * it, while its registers are still being saved: prev->on_cpu says so.  Only this CPU may run it until that is cleared;
+ * others leave it here (wake.c, balance.c), or wait for the flag, which takes this CPU a few instructions for which it
+ * needs no lock.  What must wait until nobody stands on prev's stack is done by the thread switched to, in
+ * finish_switch(): an exited thread's stack is freed there, and one that may not run here any more is sent away.
  *
  * Page tables are switched lazily (mm/tlb.c): a kernel thread keeps those it finds, since the kernel half is the same in
  * all.
  *
- * Time.  The timer is not periodic.  A tick is asked for only while a thread runs: after a slice if others wait, else
- * rarely, to sample whether it is in user mode.  An idle CPU has no tick.  tick_ns moves only when needed, so switching
- * a thousand times within a slice programs the timer once.
+ * Other CPUs.  Who makes this CPU's running thread obsolete sets WORK_RESCHED on it under the queue's lock and, once per
+ * switch, sends IRQ_RESCHEDULE; who only needs an earlier tick sets tick_ns and sends it.  Interrupts are what ends a
+ * halt, and the idle loop looks at its work with interrupts off before it halts, so neither is lost.  A CPU that runs
+ * on in user mode takes the interrupt and looks at its work bits on the way back.  A thread that is about to run sets
+ * on_cpu, then a locked instruction follows, then it looks at its bits; who sets a bit does so by a locked instruction
+ * and then looks at on_cpu: one of the two sees the other.
  *
- * Interrupts off is what stops pre-emption; there is no other counter.  WORK_RESCHED on the running thread asks for a
- * switch at the next return to user mode or, from an interrupt, to kernel code that had interrupts on.
+ * Time.  The timer is not periodic.  A tick is asked for only while a thread runs: after its turn if others wait, else
+ * rarely, to sample whether it is in user mode: 10 ms after it came, then at twice the distance each time that finds
+ * what the one before did, up to 1 s.  An idle CPU has no tick.  tick_ns moves only when needed, so switching a thousand
+ * times within a slice programs the timer once.  CPUs' clocks may differ a little: times are compared as signed
+ * differences, and a negative run time counts as none.
+ *
+ * Interrupts off is what stops pre-emption and keeps the CPU; there is no other counter.  WORK_RESCHED on the running
+ * thread asks for a switch at the next return to user mode or, from an interrupt, to kernel code that had interrupts on; so that an
+ * interrupt comes, whoever sets it sees to the tick.
+ *
+ * Rejected: one queue for all CPUs (its lock); a lock per thread besides the queues' (each wake-up would take two);
+ * stealing within the switch to idle (the lock order would force it to let go of its own queue; the idle thread does it
+ * with nothing held, for two stack switches).
  */
 #include "sched/sched.h"
 
 #include <asm/errno.h>
-#include <linux/sched.h>
 
 #include <arch/cpu.h>
 #include <arch/time.h>
 #include "core/panic.h"
 #include "core/trace.h"
+#include "mm/kmap.h"
+#include "mm/slab.h"
 #include "mm/tlb.h"
-#include "sched/internal.h"
-#include "sched/runqueue.h"
-#include "sync/atomic.h"
+#include "sched/queues.h"
 #include "sync/lockdep.h"
 
-static struct run_queue boot_queue = {.lock = SPINLOCK_INIT(LOCK_RUNQUEUE, "run queue"), .tick_ns = UINT64_MAX};
-static struct run_queue *run_queues[CPUS_MAX] = {&boot_queue};
+static struct run_queue boot_queue = {
+	.lock = SPINLOCK_INIT(LOCK_RUNQUEUE, "run queue"), .tick_ns = UINT64_MAX, .sample_ns = SAMPLE_MIN_NS};
+struct run_queue *run_queues[CPUS_MAX] = {&boot_queue};
 static struct thread boot_idle;
+
+uint64_t sched_cpu_mask = 1, sched_idle_mask;
+bool sched_many;
 
 void (*sched_kick_cpu)(uint32_t cpu);
 
-static always_inline struct run_queue *my_queue(void)
+/* ---- asking a CPU for something ---- */
+
+/*
+ * How long a thread that is in the kernel may go on after it was asked to give up the CPU by itself, or by what it woke:
+ * the way to user mode is short as a rule, a kernel thread has none.
+ */
+static always_inline uint64_t patience_ns(const struct thread *t)
 {
-	return run_queues[this_cpu()->id];
+	return t->user ? SLICE_NS : 500 * NSEC_PER_USEC;
 }
 
-/* The queue of the CPU t belongs to, locked. */
-static always_inline struct run_queue *queue_lock(const struct thread *t, irqflags_t *f)
+void rq_resched(struct run_queue *rq, uint64_t now)
 {
-	for (;;) {
-		uint32_t cpu = READ_ONCE(t->cpu);
-		struct run_queue *rq = run_queues[cpu];
-		*f = spin_lock(&rq->lock);
-		if (likely(t->cpu == cpu))
-			return rq;
-		spin_unlock(&rq->lock, *f);
+	__atomic_fetch_or(&rq->current->arch.work, WORK_RESCHED, __ATOMIC_ACQ_REL);
+	if (rq->cpu == this_cpu()->id) {
+		if (rq->current != rq->idle)
+			rq_tick_by(rq, now + patience_ns(rq->current));
+	} else if (!rq->kicked) {
+		rq->kicked = true;
+		rq->counters.kicks++;
+		cpu_kick(rq->cpu);
 	}
 }
 
-/* Makes that CPU take an interrupt, at the end of which it looks at WORK_RESCHED and the other work bits. */
-static void cpu_kick(uint32_t cpu)
-{
-	if (cpu != this_cpu()->id && sched_kick_cpu)
-		sched_kick_cpu(cpu);
-}
-
-static void current_resched(struct run_queue *rq)
-{
-	__atomic_fetch_or(&rq->current->arch.work, WORK_RESCHED, __ATOMIC_ACQ_REL);
-	cpu_kick(rq->cpu);
-}
-
-/* The tick is wanted at deadline_ns at the latest. */
-static void tick_want(struct run_queue *rq, uint64_t deadline_ns)
+void rq_tick_by(struct run_queue *rq, uint64_t deadline_ns)
 {
 	if (likely(rq->tick_ns <= deadline_ns))
 		return;
 	rq->tick_ns = deadline_ns;
-	if (rq->cpu == this_cpu()->id)
+	if (rq->cpu == this_cpu()->id) {
 		timer_alarm_by(deadline_ns);
-	else
+	} else {
+		rq->counters.kicks++;
 		cpu_kick(rq->cpu);
-}
-
-/* t, just made runnable, gets on the queue; the running thread is told if it should go. rq->lock held. */
-static void activate(struct run_queue *rq, struct thread *t, bool is_new)
-{
-	struct thread *cur = rq->current;
-	uint64_t now = time_ns();
-	rq_account(rq, cur, now);
-	rq_place(rq, t, is_new);
-	rq_enqueue(rq, t, false);
-	rq->runnable++;
-	if (rq_should_preempt(rq, t))
-		current_resched(rq);
-	else
-		tick_want(rq, MAX(cur->slice_end_ns, now + WAKE_GRANULARITY_NS));
-}
-
-bool sched_wake(struct thread *t, uint32_t state_mask)
-{
-	irqflags_t f;
-	struct run_queue *rq = queue_lock(t, &f);
-	uint32_t was = t->state;
-	bool woke = BIT(was) & state_mask;
-	if (woke) {
-		t->state = THREAD_RUNNABLE;
-		if (likely(!t->queued && rq->current != t)) {
-			if (was == THREAD_BLOCKED)
-				rq->blocked--;
-			activate(rq, t, false);
-		}
 	}
-	spin_unlock(&rq->lock, f);
-	return woke;
 }
 
-void sched_start_new(struct thread *t)
+void sched_kicked(void)
 {
-	irqflags_t f = irq_save();
-	t->cpu = this_cpu()->id;
-	struct run_queue *rq = my_queue();
-	spin_acquire(&rq->lock);
-	activate(rq, t, true);
-	spin_release(&rq->lock);
-	irq_restore(f);
+	timer_alarm_by(READ_ONCE(my_queue()->tick_ns));
 }
 
-static always_inline void finish_switch(void)
+void thread_set_work(struct thread *t, uint32_t bits)
 {
-	struct thread *prev = my_queue()->previous;
-	bool dead = prev->state == THREAD_DEAD;
-	atomic_store_release(&prev->on_cpu, false);
-	if (unlikely(dead))
-		thread_reap(prev);
-}
-
-void sched_finish_switch(void)
-{
-	finish_switch();
+	__atomic_fetch_or(&t->arch.work, bits, __ATOMIC_SEQ_CST);
+	if (bits & (WORK_SIGNAL | WORK_KILL) && READ_ONCE(t->state) == THREAD_SLEEPING)
+		sched_wake(t, WAKE_SIGNAL);
+	if (atomic_load_acquire(&t->on_cpu))
+		cpu_kick(READ_ONCE(t->cpu));
 }
 
 void sched_kick_executor(uint32_t cpu)
@@ -159,6 +127,7 @@ void sched_kick_executor(uint32_t cpu)
 	struct run_queue *rq = my_queue();
 	__atomic_fetch_or(&rq->executor_kicks, BIT(cpu), __ATOMIC_ACQ_REL);
 	__atomic_fetch_or(&rq->current->arch.work, WORK_RESCHED, __ATOMIC_ACQ_REL);
+	timer_alarm_by(time_ns() + patience_ns(rq->current));
 }
 
 /* Wakes the executors that somebody could not wake for the locks they held. Interrupts off, no lock held. */
@@ -167,6 +136,64 @@ static noinline void executors_wake(struct run_queue *rq)
 	uint64_t kicks = atomic_exchange(&rq->executor_kicks, 0);
 	for (; kicks; kicks &= kicks - 1)
 		executor_wake((uint32_t)__builtin_ctzll(kicks));
+}
+
+/* ---- switching ---- */
+
+static always_inline void finish_switch(void)
+{
+	struct run_queue *rq = my_queue();
+	struct thread *prev = rq->previous;
+	bool dead = prev->state == THREAD_DEAD;
+	atomic_store_release(&prev->on_cpu, false); /* from here on prev may run elsewhere, and end */
+	if (unlikely(dead))
+		thread_reap(prev);
+	if (unlikely(rq->misplaced)) {
+		struct thread *t = rq->misplaced;
+		rq->misplaced = NULL;
+		balance_evict(t);
+		thread_put(t);
+	}
+}
+
+void sched_finish_switch(void)
+{
+	finish_switch();
+}
+
+/* prev, which ran until now and goes on later, back on the queue; not picked yet. */
+static always_inline void put_back(struct run_queue *rq, struct thread *prev, bool preempted, uint64_t now)
+{
+	bool turn_over = prev->eff_policy == SCHED_RR && prev->exec_ns >= prev->vdeadline_ns;
+	rq_enqueue(rq, prev, preempted && !turn_over, now);
+}
+
+static always_inline struct thread *choose_next(struct run_queue *rq, struct thread *prev, bool preempted, uint64_t now)
+{
+	if (unlikely(prev == rq->idle))
+		return rq_pick(rq);
+	if (!preempted && prev->state != THREAD_RUNNABLE) {
+		rq_leave(rq, prev);
+		if (unlikely(prev->woke_ns))
+			wake_note_sleep(prev, now);
+		rq->blocked += prev->state == THREAD_BLOCKED;
+		return rq_pick(rq);
+	}
+	if (unlikely(!(prev->affinity & BIT(rq->cpu)))) {
+		struct thread *next = rq_pick(rq);
+		put_back(rq, prev, preempted, now);
+		thread_get(prev);
+		rq->misplaced = prev;
+		return next;
+	}
+	if (rq->runnable == 1 && !prev->special) {
+		prev->switched_in_ns = now;
+		return prev;
+	}
+	put_back(rq, prev, preempted, now);
+	if (unlikely(sched_many) && preempted)
+		balance_invite(prev->affinity);
+	return rq_pick(rq);
 }
 
 /* Interrupts off. preempted: prev goes on later whatever its state. */
@@ -180,19 +207,14 @@ static void switch_away(bool preempted)
 	uint64_t now = time_ns();
 
 	rq_account(rq, prev, now);
-	thread_clear_work(prev, WORK_RESCHED);
-	if (prev != rq->idle) {
-		if (preempted || prev->state == THREAD_RUNNABLE) {
-			bool turn_over = prev->policy == SCHED_RR && now >= prev->slice_end_ns;
-			rq_enqueue(rq, prev, preempted && !turn_over);
-		} else {
-			rq->runnable--;
-			rq->blocked += prev->state == THREAD_BLOCKED;
-		}
-	}
-	struct thread *next = rq_pick(rq);
-	next->slice_end_ns = now + (unlikely(next->policy == SCHED_RR) ? SLICE_RR_NS : SLICE_NS);
+	struct thread *next = choose_next(rq, prev, preempted, now);
+	rq->kicked = false;
 	if (next == prev) {
+		thread_clear_work(prev, WORK_RESCHED);
+		if (prev != rq->idle) {
+			rq_begin_turn(prev, now);
+			rq_tick_by(rq, rq_tick_wanted(rq, now));
+		}
 		spin_release(&rq->lock);
 		return;
 	}
@@ -200,20 +222,31 @@ static void switch_away(bool preempted)
 		prev->preemptions++;
 	else
 		prev->switches++;
-	rq->switches++;
+	rq->counters.switches++;
 	rq->current = next;
 	rq->previous = prev;
-	next->switched_in_ns = now;
+	rq->urgency = thread_urgency(next);
 	next->on_cpu = true;
-	if (next != rq->idle)
-		tick_want(rq, rq->runnable > 1 ? next->slice_end_ns : now + SAMPLE_NS);
+	thread_clear_work(prev, WORK_RESCHED); /* also the fence between next's on_cpu and its look at its work */
+	if (likely(next != rq->idle)) {
+		uint64_t waited = now - next->switched_in_ns;
+		if (likely((int64_t)waited > 0)) {
+			next->run_delay_ns += waited;
+			rq->counters.run_delay_ns += waited;
+		}
+		rq_begin_turn(next, now);
+		rq_tick_by(rq, rq_tick_wanted(rq, now));
+	}
+	next->switched_in_ns = now;
+	if (unlikely(prev == rq->idle) && sched_many && atomic_load_relaxed(&sched_idle_mask) & BIT(rq->cpu))
+		atomic_fetch_and(&sched_idle_mask, ~BIT(rq->cpu));
 	spin_release(&rq->lock);
 
 	if (next->mmu)
 		mmu_switch(next->mmu);
 	else
 		mmu_switch_lazy();
-	trace_event_name(TRACE_SWITCH, next->name);
+	trace_event_thread(TRACE_SWITCH, next, preempted ? THREAD_RUNNABLE : prev->state);
 	context_switch(&prev->arch, &next->arch, prev, next);
 	finish_switch();
 }
@@ -239,46 +272,80 @@ void sched_preempt(void)
 		switch_away(true);
 }
 
+/* Gives up what is left of the request, and the credit: runs when all others have come as far. */
+static void yield_fair(struct run_queue *rq, struct thread *t, uint64_t now)
+{
+	struct fair_queue *q = &rq->fair;
+	rq_account(rq, t, now);
+	if (!q->load)
+		return;
+	uint64_t after = q->base + (uint64_t)(q->sum / (int64_t)q->load) + 1;
+	if (time_before(t->vruntime_ns, after))
+		t->vruntime_ns = after;
+	t->vdeadline_ns = t->vserved_ns = t->vruntime_ns + t->vslice_ns;
+}
+
 void sched_yield(void)
 {
 	irqflags_t f = irq_save();
 	struct run_queue *rq = my_queue();
-	spin_acquire(&rq->lock);
 	struct thread *t = rq->current;
-	if (rq->fair_first && !thread_is_rt(t))
-		t->vruntime_ns = MAX(t->vruntime_ns, rq->fair_first->vruntime_ns + 1);
-	spin_release(&rq->lock);
-	switch_away(false);
+	if (READ_ONCE(rq->runnable) > 1 || t->special || thread_has_work(t, WORK_RESCHED)) {
+		spin_acquire(&rq->lock);
+		if (!t->special)
+			yield_fair(rq, t, time_ns());
+		else if (t->eff_policy == SCHED_DEADLINE)
+			t->dl.budget_ns = MIN(t->dl.budget_ns, 0);
+		spin_release(&rq->lock);
+		switch_away(false);
+	}
 	irq_restore(f);
 }
 
-uint64_t sched_tick_deadline(void)
+/* ---- the tick ---- */
+
+/* How long until the running thread's mode is sampled again. */
+static void sample(struct run_queue *rq, const struct thread *cur)
 {
-	return my_queue()->tick_ns;
+	rq->sample_ns = rq->sampled_user == cur->in_user ? MIN(rq->sample_ns * 2, SAMPLE_MAX_NS) : SAMPLE_MIN_NS;
+	rq->sampled_user = cur->in_user;
+}
+
+/* Nobody waits for the end of cur's turn: it gets another. */
+static void turn_again(struct thread *cur, uint64_t now)
+{
+	if (cur->eff_policy == SCHED_RR && cur->exec_ns >= cur->vdeadline_ns)
+		cur->vdeadline_ns = cur->exec_ns + SLICE_RR_NS;
+	rq_begin_turn(cur, now);
 }
 
 uint64_t sched_tick(uint64_t now)
 {
 	struct run_queue *rq = my_queue();
-	if (rq->tick_ns > now)
+	if (READ_ONCE(rq->tick_ns) > now)
 		return rq->tick_ns;
 	irqflags_t f = spin_lock(&rq->lock);
 	struct thread *cur = rq->current;
 	rq_account(rq, cur, now);
-	if (rq_slice_is_over(rq, now)) {
-		current_resched(rq);
+	if (unlikely(rq->rt_throttled))
+		(void)rq_rt_period(rq, now);
+	if (unlikely(rq->dl_exhausted_first))
+		(void)rq_dl_refill(rq, now);
+	if (rq_turn_is_over(rq, now) || (rq->runnable > 1 && sched_seeded)) {
 		rq->tick_ns = now + SLICE_NS; /* should the switch have to wait */
-	} else if (cur == rq->idle) {
-		rq->tick_ns = UINT64_MAX;
-	} else if (rq->runnable > 1 && cur->slice_end_ns > now) {
-		rq->tick_ns = cur->slice_end_ns;
+		rq_resched(rq, now);
 	} else {
-		rq->tick_ns = now + SAMPLE_NS;
+		if (cur != rq->idle) {
+			sample(rq, cur);
+			if (cur->special && now >= cur->slice_end_ns)
+				turn_again(cur, now);
+		}
+		rq->tick_ns = rq_tick_wanted(rq, now);
 	}
-	uint64_t next = rq->tick_ns;
 	spin_unlock(&rq->lock, f);
+	balance_tick(rq, now);
 	load_update(now);
-	return next;
+	return READ_ONCE(rq->tick_ns);
 }
 
 void sched_account(bool in_user)
@@ -295,121 +362,6 @@ void sched_account(bool in_user)
 	irq_restore(f);
 }
 
-void thread_set_work(struct thread *t, uint32_t bits)
-{
-	__atomic_fetch_or(&t->arch.work, bits, __ATOMIC_SEQ_CST);
-	if (bits & (WORK_SIGNAL | WORK_KILL) && READ_ONCE(t->state) == THREAD_SLEEPING)
-		sched_wake(t, WAKE_SIGNAL);
-	if (READ_ONCE(t->on_cpu))
-		cpu_kick(READ_ONCE(t->cpu));
-}
-
-/* ---- parameters ---- */
-
-/* Runs change(t) with t off its queue. */
-static void requeue_around(struct thread *t, void (*change)(struct thread *t, int a, int b), int a, int b)
-{
-	irqflags_t f;
-	struct run_queue *rq = queue_lock(t, &f);
-	bool queued = t->queued;
-	if (rq->current == t)
-		rq_account(rq, t, time_ns());
-	if (queued)
-		rq_dequeue(rq, t);
-	change(t, a, b);
-	thread_set_weight(t);
-	if (queued) {
-		rq_place(rq, t, false);
-		rq_enqueue(rq, t, false);
-	}
-	/* somebody may now be ahead of whoever runs */
-	if (rq->current && (queued ? rq_should_preempt(rq, t) : rq->current == t && rq->runnable > 1))
-		current_resched(rq);
-	spin_unlock(&rq->lock, f);
-}
-
-static void change_policy(struct thread *t, int policy, int rt_priority)
-{
-	t->policy = (uint8_t)policy;
-	t->rt_priority = (uint8_t)rt_priority;
-}
-
-static void change_nice(struct thread *t, int nice, int unused_arg)
-{
-	(void)unused_arg;
-	t->nice = (int8_t)nice;
-}
-
-int sched_set_policy(struct thread *t, int policy, int rt_priority)
-{
-	switch (policy) {
-	case SCHED_FIFO:
-	case SCHED_RR:
-		if (rt_priority < 1 || rt_priority >= RT_PRIORITIES)
-			return -EINVAL;
-		break;
-	case SCHED_NORMAL:
-	case SCHED_BATCH:
-	case SCHED_IDLE:
-		if (rt_priority != 0)
-			return -EINVAL;
-		break;
-	default:
-		return -EINVAL;
-	}
-	requeue_around(t, change_policy, policy, rt_priority);
-	return 0;
-}
-
-void sched_set_nice(struct thread *t, int nice)
-{
-	requeue_around(t, change_nice, MAX(MIN(nice, 19), -20), 0);
-}
-
-int sched_set_affinity(struct thread *t, uint64_t mask)
-{
-	uint64_t there = 0;
-	for (unsigned i = 0; i < CPUS_MAX; i++)
-		if (run_queues[i])
-			there |= BIT(i);
-	if (!(mask & there))
-		return -EINVAL;
-	irqflags_t f;
-	struct run_queue *rq = queue_lock(t, &f);
-	t->affinity = mask;
-	spin_unlock(&rq->lock, f);
-	return 0;
-}
-
-/* ---- figures ---- */
-
-uint32_t sched_active_threads(void)
-{
-	uint32_t n = 0;
-	for (unsigned i = 0; i < CPUS_MAX; i++)
-		if (run_queues[i])
-			n += READ_ONCE(run_queues[i]->runnable) + READ_ONCE(run_queues[i]->blocked);
-	return n;
-}
-
-void sched_stats_get(unsigned cpu, struct sched_stats *out)
-{
-	*out = (struct sched_stats){0};
-	thread_counts(&out->threads_created, &out->threads);
-	if (cpu >= CPUS_MAX || !run_queues[cpu])
-		return;
-	struct run_queue *rq = run_queues[cpu];
-	irqflags_t f = spin_lock(&rq->lock);
-	if (rq->current && cpu == this_cpu()->id)
-		rq_account(rq, rq->current, time_ns());
-	out->user_ns = rq->user_ns;
-	out->system_ns = rq->system_ns;
-	out->idle_ns = rq->idle_ns;
-	out->switches = rq->switches;
-	out->running = rq->runnable;
-	spin_unlock(&rq->lock, f);
-}
-
 /* ---- start ---- */
 
 static struct lockdep_stack *current_locks(void)
@@ -418,33 +370,87 @@ static struct lockdep_stack *current_locks(void)
 	return t ? &t->locks : NULL;
 }
 
+static void adopt_idle(struct run_queue *rq, void *stack_top)
+{
+	rq->idle->switched_in_ns = time_ns();
+	rq->idle->on_cpu = true;
+	context_adopt(&rq->idle->arch, stack_top, rq->idle);
+}
+
 void sched_init(void)
 {
 	struct run_queue *rq = &boot_queue;
 	thread_setup_idle(&boot_idle, 0);
 	boot_idle.stack = idle_stack;
-	boot_idle.switched_in_ns = time_ns();
-	boot_idle.on_cpu = true;
 	rq->idle = rq->current = &boot_idle;
-	context_adopt(&boot_idle.arch, idle_stack_top, &boot_idle);
+	adopt_idle(rq, idle_stack_top);
 	if (CONFIG_DEBUG)
 		lockdep_current = current_locks;
 }
 
+int sched_cpu_prepare(unsigned cpu)
+{
+	if (run_queues[cpu])
+		return 0;
+	struct run_queue *rq = kzalloc(sizeof(*rq));
+	struct thread *idle = kzalloc(sizeof(*idle));
+	void *stack = kstack_alloc();
+	if (!rq || !idle || !stack || timer_cpu_prepare(cpu) != 0)
+		goto err_free;
+	thread_setup_idle(idle, cpu);
+	idle->stack = stack;
+	spin_init(&rq->lock, LOCK_RUNQUEUE, "run queue");
+	rq->cpu = cpu;
+	rq->tick_ns = UINT64_MAX;
+	rq->sample_ns = SAMPLE_MIN_NS;
+	rq->idle = rq->current = idle;
+	atomic_store_release(&run_queues[cpu], rq);
+	return 0;
+
+err_free:
+	if (stack)
+		kstack_free(stack);
+	kfree(idle);
+	kfree(rq);
+	return -ENOMEM;
+}
+
+void *sched_cpu_stack_top(unsigned cpu)
+{
+	return (char *)run_queues[cpu]->idle->stack + KSTACK_SIZE;
+}
+
+void sched_cpu_start(void)
+{
+	uint32_t cpu = this_cpu()->id;
+	adopt_idle(run_queues[cpu], sched_cpu_stack_top(cpu));
+	WRITE_ONCE(sched_many, true);
+	atomic_fetch_or(&sched_cpu_mask, BIT(cpu));
+}
+
+uint64_t sched_cpus(void)
+{
+	return atomic_load_acquire(&sched_cpu_mask);
+}
+
+/* Interrupts off. Says that this CPU is idle, and looks for work elsewhere. True: there is some. */
+static noinline bool idle_look(struct run_queue *rq)
+{
+	if (!(atomic_load_relaxed(&sched_idle_mask) & BIT(rq->cpu)))
+		atomic_fetch_or(&sched_idle_mask, BIT(rq->cpu)); /* before the look: who comes later sees the bit */
+	return balance_steal(rq);
+}
+
 noreturn void sched_idle_loop(void)
 {
+	struct run_queue *rq = my_queue(); /* an idle thread stays with its CPU */
 	lockdep_boot_done();
 	for (;;) {
 		irq_disable();
 		/* STI's shadow: no interrupt, and so no wake-up, fits between this look and the halt. */
 		if (thread_has_work(thread_current(), WORK_RESCHED))
 			sched_preempt();
-		else
+		else if (!READ_ONCE(sched_many) || !idle_look(rq))
 			cpu_idle_wait();
 	}
-}
-
-uint64_t sched_slice_ns(const struct thread *t)
-{
-	return t->policy == SCHED_FIFO ? 0 : t->policy == SCHED_RR ? SLICE_RR_NS : SLICE_NS;
 }

@@ -107,14 +107,37 @@ uint64_t sched_get_affinity(const struct thread *t);
 /* How long t may run while others of its class wait: 0 = as long as it likes (sched_rr_get_interval(2)). */
 uint64_t sched_slice_ns(const struct thread *t);
 
+/* What happened on one CPU since it started. */
+struct sched_counters {
+	uint64_t switches;
+	uint64_t wakeups, wakeups_remote; /* threads made runnable here; of these by another CPU */
+	uint64_t migrations;		  /* threads that came from another CPU, in whatever way; of these … */
+	uint64_t steals, pushes;	  /* … taken while idle; given by the balancer of a busier one */
+	uint64_t balance_runs;
+	uint64_t kicks;	       /* interrupts that other CPUs sent for the scheduler's sake */
+	uint64_t run_delay_ns; /* sum over threads of the time between being runnable and running */
+};
+
 struct sched_stats {
 	uint64_t user_ns, system_ns, idle_ns;
 	uint64_t irq_ns; /* 0: interrupt handlers' time counts for the thread they interrupted */
 	uint64_t switches, threads_created;
 	uint32_t running; /* runnable now on this CPU */
 	uint32_t threads; /* alive now, everywhere; so threads_created */
+	struct sched_counters counters;
 };
 void sched_stats_get(unsigned cpu, struct sched_stats *out);
+/* A thread's: how long it waited for a CPU while runnable, how often it came to run, how often on another CPU. */
+struct sched_thread_stats {
+	uint64_t run_delay_ns, switches, migrations;
+};
+void sched_thread_stats_get(struct thread *t, struct sched_thread_stats *out);
+/*
+ * The real-time throttle (/proc/sys/kernel/sched_rt_{runtime,period}_us): so much of each period, while fair threads
+ * wait. runtime_us -1: no limit. -EINVAL: period 0, runtime longer than the period or below -1.
+ */
+int sched_rt_limit_set(int64_t runtime_us, int64_t period_us) must_check;
+void sched_rt_limit_get(int64_t *runtime_us, int64_t *period_us);
 /* 1, 5, 15 minute load averages as fixed point with 11 fraction bits (man 5 proc_loadavg, sysinfo uses 16). */
 void sched_load_average(uint64_t out[3]);
 

@@ -45,6 +45,24 @@ static void thread_begin(void *arg)
 	thread_exit();
 }
 
+/* What a thread hands on. A boost is not it, and neither is DEADLINE: its bandwidth was admitted for one thread. */
+static void inherit(struct thread *t, const struct thread *like)
+{
+	t->nice = like->nice;
+	t->slice_ns = like->slice_ns;
+	t->affinity = like->affinity;
+	memcpy(t->name, like->name, sizeof t->name);
+	if (like->reset_on_fork) {
+		t->nice = MAX(t->nice, 0);
+		t->slice_ns = SLICE_NS;
+	}
+	/* Resetting leaves the fair policies as they are (man 7 sched). */
+	if (like->policy != SCHED_DEADLINE && !(like->reset_on_fork && like->rt_priority)) {
+		t->policy = like->policy;
+		t->rt_priority = like->rt_priority;
+	}
+}
+
 int thread_init(struct thread *t, const struct thread *like, void (*entry)(void *arg), void *arg)
 {
 	void *stack = kstack_alloc();
@@ -57,16 +75,11 @@ int thread_init(struct thread *t, const struct thread *like, void (*entry)(void 
 	t->state = THREAD_RUNNABLE;
 	t->cpu = this_cpu()->id;
 	t->affinity = UINT64_MAX;
-	t->weight = WEIGHT_NICE_0;
+	t->slice_ns = SLICE_NS;
 	refcount_init(&t->refs, 1);
-	if (like) {
-		t->nice = like->nice;
-		t->policy = like->policy;
-		t->rt_priority = like->rt_priority;
-		t->weight = like->weight;
-		t->affinity = like->affinity;
-		memcpy(t->name, like->name, sizeof t->name);
-	}
+	if (like)
+		inherit(t, like);
+	thread_set_effective(t);
 	irqflags_t f = spin_lock(&thread_list_lock);
 	list_push_back(&threads, &t->all_node);
 	created_count++;
@@ -112,6 +125,8 @@ noreturn void thread_exit(void)
 	irq_disable();
 	if (CONFIG_DEBUG && t->locks.depth)
 		panic("thread %s exits with %s held", t->name, t->locks.held[0].name);
+	if (t->dl.runtime_ns)
+		sched_dl_forget(t);
 	t->state = THREAD_DEAD;
 	sched_switch_dead();
 	panic("a dead thread runs");
@@ -150,7 +165,8 @@ void thread_set_name(struct thread *t, const char *name)
 
 void thread_setup_idle(struct thread *t, unsigned cpu)
 {
-	*t = (struct thread){.state = THREAD_RUNNABLE, .cpu = cpu, .affinity = BIT(cpu), .weight = WEIGHT_NICE_0};
+	*t = (struct thread){.state = THREAD_RUNNABLE, .cpu = cpu, .affinity = BIT(cpu), .slice_ns = SLICE_NS};
+	thread_set_effective(t);
 	refcount_init(&t->refs, 1);
 	snprintf(t->name, sizeof t->name, "idle/%u", cpu);
 }
@@ -172,28 +188,4 @@ void thread_counts(uint64_t *created, uint32_t *alive)
 {
 	*created = READ_ONCE(created_count);
 	*alive = READ_ONCE(alive_count);
-}
-
-/* What the present run adds; a moment old if it runs on another CPU. */
-static uint64_t running_ns(const struct thread *t)
-{
-	uint64_t since = READ_ONCE(t->switched_in_ns), now = time_ns();
-	return READ_ONCE(t->on_cpu) && now > since ? now - since : 0;
-}
-
-uint64_t thread_exec_ns(const struct thread *t)
-{
-	irqflags_t f = irq_save();
-	uint64_t ns = t->exec_ns + running_ns(t);
-	irq_restore(f);
-	return ns;
-}
-
-void thread_cpu_times(const struct thread *t, uint64_t *user_ns, uint64_t *system_ns)
-{
-	irqflags_t f = irq_save();
-	uint64_t extra = running_ns(t);
-	*user_ns = t->user_ns + (t->in_user ? extra : 0);
-	*system_ns = t->system_ns + (t->in_user ? 0 : extra);
-	irq_restore(f);
 }

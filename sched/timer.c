@@ -10,21 +10,26 @@
  * threads.  While it runs, queue->running names it; timer_cancel() on another CPU waits until that is over.  On the
  * same CPU it cannot be seen running, since the interrupt ends before the thread goes on.
  *
- * Locking: queue->lock (LOCK_TIMER) for the tree and the timers in it; timer->cpu changes only while the timer is armed
- * nowhere or both are locked one after the other.  `alarm_ns` and the programming of the hardware belong to the CPU,
- * with interrupts off.
+ * Locking: the lock (LOCK_TIMER) of the queue named by timer->cpu for the tree, the timer, and its `cpu`, which changes
+ * only while the timer is not armed and its function not running: a timer that is set from elsewhere while its function
+ * runs stays with the CPU that runs it, which looks at its queue again afterwards.  So cancelling has one queue to look
+ * at.  `alarm_ns` and the programming of the hardware belong to the CPU, with interrupts off.
  *
  * Rejected: a timer wheel (cheap to arm, but it needs a periodic tick or a search for the next one); a heap (cancel
  * needs positions).
  */
 #include "sched/timer.h"
 
+#include <asm/errno.h>
+
 #include <arch/cpu.h>
 #include <arch/time.h>
 #include "core/monitor.h"
 #include "core/panic.h"
+#include "mm/slab.h"
 #include "sched/internal.h"
 #include "sync/atomic.h"
+#include "sync/smp_call.h"
 #include "sync/spinlock.h"
 
 struct timer_queue {
@@ -88,50 +93,52 @@ static void remove(struct timer_queue *q, struct timer *t)
 	t->armed = false;
 }
 
-/* Takes t off whatever queue it is on. True if it was on one; *ran_on is the queue it last belonged to. */
-static bool disarm(struct timer *t, struct timer_queue **ran_on)
+/* The queue t belongs to, locked. Interrupts off. */
+static struct timer_queue *queue_lock(struct timer *t)
 {
 	for (;;) {
 		uint32_t cpu = atomic_load_relaxed(&t->cpu);
 		struct timer_queue *q = queues[cpu];
-		irqflags_t f = spin_lock(&q->lock);
-		if (unlikely(t->cpu != cpu)) { /* it moved meanwhile */
-			spin_unlock(&q->lock, f);
-			continue;
-		}
-		bool was = t->armed;
-		if (was)
-			remove(q, t);
-		spin_unlock(&q->lock, f);
-		*ran_on = q;
-		return was;
+		spin_acquire(&q->lock);
+		if (likely(t->cpu == cpu))
+			return q;
+		spin_release(&q->lock); /* it moved meanwhile */
 	}
 }
 
 void timer_set(struct timer *t, uint64_t deadline_ns)
 {
-	struct timer_queue *old;
 	irqflags_t f = irq_save();
-	if (atomic_load_relaxed(&t->armed))
-		disarm(t, &old);
-	struct timer_queue *q = my_queue();
-	irqflags_t inner = spin_lock(&q->lock);
-	t->cpu = this_cpu()->id;
+	struct timer_queue *mine = my_queue(), *q = queue_lock(t);
+	for (;;) {
+		if (t->armed)
+			remove(q, t);
+		if (q == mine || q->running == t)
+			break;
+		t->cpu = this_cpu()->id;
+		spin_release(&q->lock);
+		q = queue_lock(t); /* ours, unless somebody else sets it too */
+	}
 	t->deadline_ns = deadline_ns;
 	insert(q, t);
 	bool is_first = q->first == t;
-	spin_unlock(&q->lock, inner);
-	if (is_first)
+	spin_release(&q->lock);
+	if (is_first && q == mine)
 		timer_alarm_by(deadline_ns);
 	irq_restore(f);
 }
 
 bool timer_cancel(struct timer *t)
 {
-	struct timer_queue *q;
-	bool was = disarm(t, &q);
+	irqflags_t f = irq_save();
+	struct timer_queue *q = queue_lock(t);
+	bool was = t->armed;
+	if (was)
+		remove(q, t);
+	spin_release(&q->lock);
 	while (unlikely(atomic_load_acquire(&q->running) == t))
-		cpu_relax();
+		smp_relax();
+	irq_restore(f);
 	return was;
 }
 
@@ -158,6 +165,19 @@ void timers_run(void)
 	next = MIN(next, q->alarm_ns); /* a function may have armed one: programming twice the same is harmless */
 	q->alarm_ns = next;
 	time_alarm_set(next); /* also for "never": some clocks need an alarm of their own */
+}
+
+int timer_cpu_prepare(unsigned cpu)
+{
+	if (queues[cpu])
+		return 0;
+	struct timer_queue *q = kzalloc(sizeof(*q));
+	if (!q)
+		return -ENOMEM;
+	spin_init(&q->lock, LOCK_TIMER, "timers");
+	q->alarm_ns = UINT64_MAX;
+	atomic_store_release(&queues[cpu], q);
+	return 0;
 }
 
 /* --- the monitor's view --- */

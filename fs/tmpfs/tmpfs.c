@@ -122,7 +122,7 @@ err:
 	return -ENOMEM;
 }
 
-static void inode_release(struct inode *i)
+static void inode_evict(struct inode *i)
 {
 	struct tmpfs *t = tmpfs_of(i);
 
@@ -130,9 +130,13 @@ static void inode_release(struct inode *i)
 		__atomic_fetch_sub(&t->pages, node_of(i)->accounted, __ATOMIC_RELAXED);
 		vm_object_put(i->object);
 	}
-	kfree(i->link);
 	if (t->options.inodes_max)
 		atomic_fetch_add(&t->inodes, (uint64_t)-1);
+}
+
+static void inode_release(struct inode *i)
+{
+	kfree(i->link); /* a walk may be following it until now */
 	slab_free(inode_cache, node_of(i));
 }
 
@@ -475,6 +479,7 @@ static void tmpfs_statfs(struct super *s, struct vfs_statfs *out)
 }
 
 static const struct super_ops tmpfs_super_ops = {
+	.inode_evict = inode_evict,
 	.inode_release = inode_release,
 	.release = tmpfs_release,
 	.statfs = tmpfs_statfs,

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "core/ktest.h"
+#include "sched/sched.h"
 #include "sched/thread.h"
 #include "sched/wait.h"
 
@@ -12,11 +13,14 @@ struct crew {
 	uint32_t running;
 	void (*fn)(struct crew *c, unsigned index);
 	uint32_t next_index;
+	uint64_t cpus; /* where they run; 0: anywhere */
 };
 
 static inline void crew_thread(void *arg)
 {
 	struct crew *c = arg;
+	if (c->cpus)
+		KTEST_EQ(sched_set_affinity(thread_current(), c->cpus), 0);
 	c->fn(c, __atomic_fetch_add(&c->next_index, 1, __ATOMIC_RELAXED));
 	/* under the lock: the test may return, and c be gone, as soon as it sees 0 */
 	irqflags_t f = irq_save();
@@ -25,12 +29,26 @@ static inline void crew_thread(void *arg)
 	irq_restore(f);
 }
 
-static inline void crew_start(struct crew *c, unsigned count, void (*fn)(struct crew *c, unsigned index))
+static inline void crew_start_on(struct crew *c, uint64_t cpu_mask, unsigned count,
+				 void (*fn)(struct crew *c, unsigned index))
 {
-	*c = (struct crew){.running = count, .fn = fn};
+	*c = (struct crew){.running = count, .fn = fn, .cpus = cpu_mask};
 	wait_queue_init(&c->ended);
 	for (unsigned i = 0; i < count; i++)
 		KTEST_EQ(thread_create(crew_thread, c, "crew"), 0);
+}
+
+static inline void crew_start(struct crew *c, unsigned count, void (*fn)(struct crew *c, unsigned index))
+{
+	crew_start_on(c, 0, count, fn);
+}
+
+/* Binds the caller to a CPU: to the lowest of the mask. Returns its bit. The runner's thread for each test is a new one. */
+static inline uint64_t crew_bind(uint64_t cpu_mask)
+{
+	uint64_t bit = cpu_mask & -cpu_mask;
+	KTEST_EQ(sched_set_affinity(thread_current(), bit), 0);
+	return bit;
 }
 
 static inline void crew_join(struct crew *c)

@@ -8,7 +8,7 @@
 #include "mm/slab.h"
 #include "sched/runqueue.h"
 
-#define THREADS 8u
+#define THREADS 12u
 
 static struct bench {
 	struct run_queue rq;
@@ -21,41 +21,75 @@ static void begin(void)
 	b = kzalloc(sizeof *b);
 	KTEST_TRUE(b != NULL);
 	b->rq.idle = b->rq.current = &b->idle;
+	b->rq.sample_ns = SAMPLE_MIN_NS;
 	b->now = NSEC_PER_SEC;
+	b->rq.fair.base = -100 * NSEC_PER_MSEC; /* virtual time passes 0 soon: it may wrap */
 }
 
-static void add(unsigned i, int policy, int nice, int rt_priority)
+static void put(struct thread *t, struct fair_request r)
+{
+	rq_account(&b->rq, b->rq.current, b->now);
+	if (!t->special)
+		rq_place(&b->rq, t, r);
+	else if (t->eff_policy == SCHED_DEADLINE)
+		dl_wake(t, b->now);
+	b->rq.runnable++;
+	b->rq.weight += t->weight;
+	rq_enqueue(&b->rq, t, false, b->now);
+}
+
+static struct thread *add_with_slice(unsigned i, int policy, int nice, int rt_priority, uint64_t slice_ns)
 {
 	struct thread *t = &b->t[i];
 	t->policy = (uint8_t)policy;
 	t->nice = (int8_t)nice;
 	t->rt_priority = (uint8_t)rt_priority;
-	thread_set_weight(t);
-	rq_place(&b->rq, t, true);
-	rq_enqueue(&b->rq, t, false);
-	b->rq.runnable++;
+	t->slice_ns = (uint32_t)slice_ns;
+	thread_set_effective(t);
+	put(t, (struct fair_request){.length_ns = t->vslice_ns});
+	return t;
+}
+
+static struct thread *add(unsigned i, int policy, int nice, int rt_priority)
+{
+	return add_with_slice(i, policy, nice, rt_priority, SLICE_NS);
+}
+
+static void wake(struct thread *t)
+{
+	rq_account(&b->rq, b->rq.current, b->now);
+	put(t, woken_request(t, rq_lag(&b->rq, t)));
 }
 
 /* What a switch does to the queue. The thread that ran goes back unless it sleeps. */
 static struct thread *turn(bool sleeps)
 {
 	struct run_queue *rq = &b->rq;
-	rq_account(rq, rq->current, b->now);
-	if (rq->current != rq->idle && !sleeps)
-		rq_enqueue(rq, rq->current, false);
+	struct thread *prev = rq->current;
+	rq_account(rq, prev, b->now);
+	if (prev != rq->idle && sleeps)
+		rq_leave(rq, prev);
+	else if (prev != rq->idle)
+		rq_enqueue(rq, prev, false, b->now);
 	rq->current = rq_pick(rq);
 	rq->current->switched_in_ns = b->now;
-	rq->current->slice_end_ns = b->now + SLICE_NS;
+	if (rq->current != rq->idle)
+		rq_begin_turn(rq->current, b->now);
 	return rq->current;
 }
 
-static void run_slices(unsigned count)
+/* Each thread runs until its turn is over. */
+static void run_for(uint64_t ns)
 {
-	while (count--) {
-		turn(false);
-		b->now += SLICE_NS;
-	}
+	for (uint64_t until = b->now + ns; b->now < until;)
+		b->now = MIN(turn(false)->slice_end_ns, until);
 	rq_account(&b->rq, b->rq.current, b->now);
+}
+
+/* In thousandths: how much of `total` t got of what it was due by its weight; 1000 is exact. */
+static uint64_t permille_of_due(const struct thread *t, uint64_t total, uint64_t weights)
+{
+	return t->exec_ns * weights / t->weight * 1000 / total;
 }
 
 KTEST(sched, runqueue_equal_threads_get_equal_time)
@@ -63,46 +97,108 @@ KTEST(sched, runqueue_equal_threads_get_equal_time)
 	begin();
 	for (unsigned i = 0; i < 5; i++)
 		add(i, SCHED_NORMAL, 0, 0);
-	run_slices(1000);
+	run_for(1000 * SLICE_NS);
 	for (unsigned i = 0; i < 5; i++)
 		KTEST_EQ(b->t[i].exec_ns, 200 * SLICE_NS);
 	kfree(b);
 }
 
+/* Shares are those of the weights, whatever slices the threads ask for, and nobody is ever further off than a slice. */
 KTEST(sched, runqueue_time_goes_by_weight)
 {
-	begin();
-	static const int nice[6] = {-10, -3, 0, 1, 5, 19};
+	static const int nice[8] = {-20, -10, -3, 0, 1, 5, 19, 0};
+	static const uint64_t slice[8] = {SLICE_NS,	SLICE_MIN_NS, 5 * SLICE_NS, SLICE_NS,
+					  SLICE_MAX_NS, SLICE_MIN_NS, SLICE_NS,	    SLICE_MIN_NS};
 	uint64_t weights = 0;
-	for (unsigned i = 0; i < 6; i++) {
-		add(i, SCHED_NORMAL, nice[i], 0);
-		weights += b->t[i].weight;
-	}
-	run_slices(20000);
-	for (unsigned i = 0; i < 6; i++) {
-		uint64_t due = 20000 * b->t[i].weight / weights, got = b->t[i].exec_ns / SLICE_NS;
-		KTEST_TRUE(got + 2 >= due && got <= due + 2);
+	begin();
+	for (unsigned i = 0; i < 8; i++)
+		weights += add_with_slice(i, i == 7 ? SCHED_IDLE : SCHED_NORMAL, nice[i], 0, slice[i])->weight;
+	run_for(300 * NSEC_PER_SEC);
+	for (unsigned i = 0; i < 8; i++) {
+		uint64_t due = 300 * NSEC_PER_SEC * b->t[i].weight / weights, got = b->t[i].exec_ns;
+		uint64_t off = got > due ? got - due : due - got;
+		KTEST_TRUE(off <= SLICE_MAX_NS + SLICE_NS);
 	}
 	kfree(b);
 }
 
-/* A long sleep is no credit: the sleeper is at most a little ahead when it comes back. */
+/* What issue 4 asks for: nice 0, 0 and 5 share by 1024 : 1024 : 336 within 2 %. */
+KTEST(sched, runqueue_nice_0_0_5)
+{
+	uint64_t weights = 0;
+	begin();
+	for (unsigned i = 0; i < 3; i++)
+		weights += add(i, SCHED_NORMAL, i == 2 ? 5 : 0, 0)->weight;
+	run_for(2 * NSEC_PER_SEC);
+	for (unsigned i = 0; i < 3; i++) {
+		uint64_t p = permille_of_due(&b->t[i], 2 * NSEC_PER_SEC, weights);
+		KTEST_TRUE(p >= 980 && p <= 1020);
+	}
+	kfree(b);
+}
+
+/* A long sleep is no credit: the sleeper comes soon when it is back, and gets its share from then on. */
 KTEST(sched, runqueue_sleepers_save_nothing)
 {
 	begin();
 	add(0, SCHED_NORMAL, 0, 0);
 	add(1, SCHED_NORMAL, 0, 0);
 	struct thread *sleeper = turn(false);
-	b->now += SLICE_NS;
+	b->now += SLICE_NS / 2;
 	turn(true);
-	run_slices(500);
+	run_for(500 * SLICE_NS);
 	uint64_t before = sleeper->exec_ns;
-	rq_place(&b->rq, sleeper, false);
-	rq_enqueue(&b->rq, sleeper, false);
+	wake(sleeper);
 	KTEST_TRUE(rq_should_preempt(&b->rq, sleeper)); /* soon … */
-	run_slices(100);
-	KTEST_TRUE(sleeper->exec_ns - before <= 51 * SLICE_NS); /* … but not long */
-	KTEST_TRUE(sleeper->exec_ns - before >= 49 * SLICE_NS);
+	run_for(100 * SLICE_NS);
+	KTEST_TRUE(sleeper->exec_ns - before <= 52 * SLICE_NS); /* … but not long */
+	KTEST_TRUE(sleeper->exec_ns - before >= 48 * SLICE_NS);
+	kfree(b);
+}
+
+/* Nor does a short one wipe out a debt: who always sleeps just before its turn ends gets no more than the other. */
+KTEST(sched, runqueue_sleepers_keep_their_debt)
+{
+	begin();
+	struct thread *hog = add(0, SCHED_NORMAL, 0, 0), *cheat = add(1, SCHED_NORMAL, 0, 0);
+	turn(false);
+	for (unsigned i = 0; i < 10000; i++) {
+		if (b->rq.current == cheat) {
+			b->now += SLICE_NS * 9 / 10;
+			turn(true);
+			b->now += SLICE_NS / 100;
+			wake(cheat);
+			if (rq_should_preempt(&b->rq, cheat))
+				turn(false);
+		} else {
+			b->now = b->rq.current->slice_end_ns;
+			turn(false);
+		}
+	}
+	KTEST_TRUE(cheat->exec_ns <= hog->exec_ns + hog->exec_ns / 50);
+	kfree(b);
+}
+
+/* Under many threads that never sleep, one that does is served within a slice; with a short slice of its own, at once. */
+KTEST(sched, runqueue_woken_thread_is_served_within_a_slice)
+{
+	begin();
+	struct thread *t = add(0, SCHED_NORMAL, 0, 0);
+	for (unsigned i = 1; i < THREADS; i++)
+		add(i, SCHED_NORMAL, 0, 0);
+	while (turn(false) != t)
+		b->now = b->rq.current->slice_end_ns;
+	for (unsigned round = 0; round < 200; round++) {
+		b->now += 100 * NSEC_PER_USEC;
+		turn(true);
+		run_for(20 * SLICE_NS + round * 77777);
+		wake(t);
+		uint64_t woken = b->now;
+		if (!rq_should_preempt(&b->rq, t))
+			b->now = b->rq.current->slice_end_ns;
+		KTEST_TRUE(turn(false) == t);
+		KTEST_TRUE(b->now - woken <= SLICE_NS);
+	}
 	kfree(b);
 }
 
@@ -122,8 +218,9 @@ KTEST(sched, runqueue_realtime_first_by_priority_and_arrival)
 	}
 	KTEST_TRUE(turn(true) == &b->idle);
 	/* a pre-empted one goes back to the head of its priority, one whose turn is over to the tail */
-	rq_enqueue(&b->rq, &b->t[3], false);
-	rq_enqueue(&b->rq, &b->t[4], true);
+	b->rq.runnable += 2;
+	rq_enqueue(&b->rq, &b->t[3], false, b->now);
+	rq_enqueue(&b->rq, &b->t[4], true, b->now);
 	KTEST_TRUE(rq_pick(&b->rq) == &b->t[4]);
 	KTEST_TRUE(rq_pick(&b->rq) == &b->t[3]);
 	kfree(b);
@@ -144,35 +241,130 @@ KTEST(sched, runqueue_preemption_rules)
 	KTEST_TRUE(turn(false) == &b->t[2]);
 	KTEST_TRUE(!rq_should_preempt(&b->rq, &b->t[0]));
 	add(4, SCHED_FIFO, 0, 1);
-	KTEST_TRUE(!rq_should_preempt(&b->rq, &b->t[4]));	      /* equal: waits */
-	KTEST_TRUE(!rq_slice_is_over(&b->rq, b->now + NSEC_PER_SEC)); /* FIFO has no slice */
+	KTEST_TRUE(!rq_should_preempt(&b->rq, &b->t[4]));		   /* equal: waits */
+	KTEST_TRUE(!rq_turn_is_over(&b->rq, b->now + 100 * NSEC_PER_SEC)); /* FIFO's turn has no end */
 	kfree(b);
 }
 
-/* Against a sorted shadow, with removals from the middle. */
+/* Of each second, 950 ms, but only while others wait. */
+KTEST(sched, runqueue_realtime_is_throttled)
+{
+	begin();
+	struct thread *rt = add(0, SCHED_FIFO, 0, 10), *fair = add(1, SCHED_NORMAL, 0, 0);
+	uint64_t start = b->now;
+	for (unsigned i = 0; b->now < start + 10 * NSEC_PER_SEC; i++) {
+		turn(false);
+		b->now = MIN(rq_tick_wanted(&b->rq, b->now), b->now + 10 * NSEC_PER_MSEC);
+		rq_account(&b->rq, b->rq.current, b->now);
+		if (b->rq.rt_throttled)
+			(void)rq_rt_period(&b->rq, b->now);
+	}
+	KTEST_TRUE(fair->exec_ns >= 490 * NSEC_PER_MSEC && fair->exec_ns <= 510 * NSEC_PER_MSEC);
+	KTEST_TRUE(rt->exec_ns >= 9490 * NSEC_PER_MSEC);
+	kfree(b);
+}
+
+static struct thread *add_deadline(unsigned i, uint64_t runtime_ms, uint64_t period_ms)
+{
+	struct thread *t = &b->t[i];
+	t->dl = (struct sched_dl){.runtime_ns = runtime_ms * NSEC_PER_MSEC,
+				  .deadline_ns = period_ms * NSEC_PER_MSEC,
+				  .period_ns = period_ms * NSEC_PER_MSEC};
+	return add(i, SCHED_DEADLINE, 0, 0);
+}
+
+/* Each gets its run time in each period, in order of deadlines, and no more, though none of them ever sleeps. */
+KTEST(sched, runqueue_deadline_bandwidth)
+{
+	begin();
+	struct thread *a = add_deadline(0, 2, 10), *c = add_deadline(1, 10, 20), *d = add_deadline(2, 5, 50);
+	struct thread *fair = add(3, SCHED_NORMAL, 0, 0);
+	uint64_t start = b->now;
+	for (unsigned i = 0; b->now < start + NSEC_PER_SEC; i++) {
+		struct thread *t = turn(false);
+		KTEST_TRUE(t != &b->idle);
+		b->now = MIN(rq_tick_wanted(&b->rq, b->now), start + NSEC_PER_SEC);
+		rq_account(&b->rq, t, b->now);
+		(void)rq_dl_refill(&b->rq, b->now);
+	}
+	KTEST_EQ(a->exec_ns, 200 * NSEC_PER_MSEC);
+	KTEST_EQ(c->exec_ns, 500 * NSEC_PER_MSEC);
+	KTEST_EQ(d->exec_ns, 100 * NSEC_PER_MSEC);
+	KTEST_EQ(fair->exec_ns, 200 * NSEC_PER_MSEC);
+	kfree(b);
+}
+
+KTEST(sched, runqueue_boost)
+{
+	begin();
+	struct thread *low = add(0, SCHED_IDLE, 0, 0);
+	turn(false);
+	low->boost.rank = 100 - 30 + 1; /* real-time 30 */
+	thread_set_effective(low);
+	add(1, SCHED_FIFO, 0, 29);
+	KTEST_TRUE(!rq_should_preempt(&b->rq, &b->t[1]));
+	add(2, SCHED_FIFO, 0, 31);
+	KTEST_TRUE(rq_should_preempt(&b->rq, &b->t[2]));
+	low->boost.rank = 1; /* a deadline */
+	low->boost.deadline_ns = b->now + 5;
+	thread_set_effective(low);
+	KTEST_TRUE(!rq_should_preempt(&b->rq, &b->t[2]));
+	KTEST_EQ(turn(false), low);
+	low->boost.rank = 100 + 20 - 3 + 1; /* nice -3 */
+	thread_set_effective(low);
+	KTEST_EQ(low->weight, 2000);
+	low->boost.rank = 0;
+	thread_set_effective(low);
+	KTEST_EQ(low->weight, 3);
+	kfree(b);
+}
+
+/* The pick by its definition: of those not ahead of the weighted mean the one with the earliest deadline. */
+static bool is_right_pick(const struct thread *picked, const bool *queued)
+{
+	__int128 sum = 0, load = 0;
+	for (unsigned i = 0; i < THREADS; i++) {
+		if (!queued[i])
+			continue;
+		sum += (__int128)b->t[i].vruntime_ns * b->t[i].weight;
+		load += b->t[i].weight;
+	}
+	if (picked->vruntime_ns * load > sum)
+		return false;
+	for (unsigned i = 0; i < THREADS; i++)
+		if (queued[i] && b->t[i].vruntime_ns * load <= sum && b->t[i].vdeadline_ns < picked->vdeadline_ns)
+			return false;
+	return true;
+}
+
+/* Against the definition, with removals from the middle and a base that moves. */
 KTEST(sched, runqueue_random_order)
 {
 	begin();
+	b->rq.fair.base = 0;
 	uint64_t seed = 7;
 	bool queued[THREADS] = {false};
-	for (unsigned step = 0; step < 5000; step++) {
+	for (unsigned step = 0; step < 20000; step++) {
 		seed = seed * 6364136223846793005ull + 1442695040888963407ull;
 		unsigned i = (unsigned)(seed >> 40) % THREADS;
 		if (!queued[i]) {
-			b->t[i].weight = WEIGHT_NICE_0;
-			b->t[i].vruntime_ns = (seed >> 20) % 1000 * THREADS + i; /* all different */
-			rq_enqueue(&b->rq, &b->t[i], false);
+			b->t[i].nice = (int8_t)(seed >> 33) % 20;
+			b->t[i].slice_ns = SLICE_NS;
+			thread_set_effective(&b->t[i]);
+			b->t[i].vruntime_ns = (seed >> 20) % 100000000 + 1000000000;
+			b->t[i].vdeadline_ns = b->t[i].vruntime_ns + (seed >> 10) % 100000000 * THREADS + i;
+			rq_enqueue(&b->rq, &b->t[i], false, b->now);
 			queued[i] = true;
-		} else if (seed >> 63) {
+		} else if (seed >> 62 == 3) {
 			rq_dequeue(&b->rq, &b->t[i]);
 			queued[i] = false;
+		} else if (seed >> 62 == 2) {
+			fair_rebase(&b->rq.fair, (seed >> 20) % 1000000000);
 		} else {
-			unsigned least = i;
-			for (unsigned k = 0; k < THREADS; k++)
-				if (queued[k] && b->t[k].vruntime_ns < b->t[least].vruntime_ns)
-					least = k;
-			KTEST_TRUE(rq_pick(&b->rq) == &b->t[least]);
-			queued[least] = false;
+			struct thread *t = rq_pick(&b->rq);
+			KTEST_TRUE(t != &b->idle && queued[t - b->t]);
+			KTEST_TRUE(is_right_pick(t, queued));
+			queued[t - b->t] = false;
 		}
 	}
 	kfree(b);

@@ -1,0 +1,276 @@
+/*
+ * Threads on several CPUs: where they run, how they get there, and that nothing is lost on the way.  On one CPU the same
+ * code runs with one.
+ */
+#include <asm/errno.h>
+#include <linux/sched.h>
+
+#include <arch/cpu.h>
+#include <arch/time.h>
+#include "sched/sched.h"
+#include "sched/test/crew.h"
+#include "sched/timer.h"
+#include "sync/atomic.h"
+
+enum { CREW = 8, ROUNDS = 60 };
+
+static uint32_t cpu_now(void)
+{
+	irqflags_t f = irq_save();
+	uint32_t id = this_cpu()->id;
+	irq_restore(f);
+	return id;
+}
+
+/* The n-th CPU, counted round and round. */
+static uint64_t nth_cpu(unsigned n)
+{
+	uint64_t all = sched_cpus(), m = all;
+	while (n--)
+		if (!(m &= m - 1))
+			m = all;
+	return m & -m;
+}
+
+static bool within(const uint32_t *word, uint32_t value)
+{
+	uint64_t end = time_ns() + 60 * NSEC_PER_SEC; /* only what is lost takes as long */
+	while (atomic_load_acquire(word) != value && time_ns() < end)
+		(void)!sleep_until_ns(time_ns() + NSEC_PER_MSEC / 2, false);
+	return atomic_load_acquire(word) == value;
+}
+
+KTEST(sched, place_affinity_moves_the_caller_at_once)
+{
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		uint64_t bit = nth_cpu(i * 7);
+		KTEST_EQ(sched_set_affinity(thread_current(), bit), 0);
+		KTEST_EQ(BIT(cpu_now()), bit);
+		KTEST_EQ(sched_get_affinity(thread_current()), bit);
+	}
+	KTEST_EQ(sched_set_affinity(thread_current(), UINT64_MAX), 0);
+	KTEST_EQ(sched_get_affinity(thread_current()), sched_cpus());
+	KTEST_EQ(sched_set_affinity(thread_current(), ~sched_cpus()), -EINVAL);
+}
+
+static struct thread *member[CREW];
+static uint32_t stop, seen_on[CREW];
+
+static void spin_and_look(struct crew *c, unsigned me)
+{
+	(void)c;
+	atomic_store_release(&member[me], thread_current());
+	while (!READ_ONCE(stop))
+		atomic_store_release(&seen_on[me], cpu_now());
+}
+
+static void members_here(unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		while (!atomic_load_acquire(&member[i]))
+			(void)!sleep_until_ns(time_ns() + NSEC_PER_MSEC / 4, false);
+}
+
+static void start(struct crew *c, unsigned count, void (*fn)(struct crew *c, unsigned me))
+{
+	stop = 0;
+	for (unsigned i = 0; i < CREW; i++)
+		member[i] = NULL;
+	crew_start(c, count, fn);
+	members_here(count);
+}
+
+KTEST(sched, place_affinity_moves_a_running_thread)
+{
+	struct crew c;
+	bool moved = true;
+	start(&c, 1, spin_and_look);
+	for (unsigned i = 0; i < 20 && moved; i++) {
+		uint64_t bit = nth_cpu(i);
+		int err = sched_set_affinity(member[0], bit);
+		moved = err == 0 && within(&seen_on[0], (uint32_t)__builtin_ctzll(bit));
+	}
+	WRITE_ONCE(stop, 1);
+	crew_join(&c);
+	KTEST_TRUE(moved);
+}
+
+/* Threads that never sleep, as many as there are CPUs, and the test itself: each gets on. */
+KTEST(sched, place_spinners_use_all_cpus)
+{
+	struct crew c;
+	unsigned n = 0;
+	uint64_t used = 0;
+	for (uint64_t m = sched_cpus(); m; m &= m - 1)
+		n++;
+	n = MIN(n, (unsigned)CREW);
+	start(&c, n, spin_and_look);
+	for (unsigned tries = 0; tries < 3000 && (unsigned)__builtin_ctzll(~used) < n; tries++) {
+		(void)!sleep_until_ns(time_ns() + NSEC_PER_MSEC, false);
+		used = 0;
+		for (unsigned i = 0; i < n; i++)
+			used |= BIT(atomic_load_acquire(&seen_on[i]));
+	}
+	WRITE_ONCE(stop, 1);
+	crew_join(&c);
+	KTEST_EQ((unsigned)__builtin_ctzll(~used), n);
+}
+
+/* A thread that is bound stays, whatever is done to it by others: sleeping, waking, pre-emption, priorities. */
+static uint32_t strays, laps;
+
+static void bound_and_restless(struct crew *c, unsigned me)
+{
+	uint64_t bit = nth_cpu(me);
+	(void)c;
+	KTEST_EQ(sched_set_affinity(thread_current(), bit), 0);
+	atomic_store_release(&member[me], thread_current());
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		for (unsigned k = 0; k < 50; k++)
+			if (BIT(cpu_now()) != bit)
+				__atomic_fetch_add(&strays, 1, __ATOMIC_RELAXED);
+		if (i % 3 == 0)
+			sched_yield();
+		else if (i % 3 == 1)
+			(void)!sleep_until_ns(time_ns() + 50000 + me * 10000, false);
+		sched_set_nice(atomic_load_acquire(&member[(me + i) % CREW]) ? member[(me + i) % CREW] : thread_current(),
+			       (int)(i % 40) - 20);
+		__atomic_fetch_add(&laps, 1, __ATOMIC_RELAXED);
+	}
+	while (!READ_ONCE(stop)) /* the others may still set our nice value */
+		(void)!sleep_until_ns(time_ns() + NSEC_PER_MSEC, false);
+}
+
+KTEST(sched, place_bound_threads_stay)
+{
+	struct crew c;
+	strays = laps = 0;
+	start(&c, CREW, bound_and_restless);
+	bool all = within(&laps, CREW * ROUNDS);
+	WRITE_ONCE(stop, 1);
+	crew_join(&c);
+	KTEST_TRUE(all);
+	KTEST_EQ(strays, 0);
+}
+
+/* Everybody moves everybody, while all sleep, wake, yield and spin. */
+static void move_others(struct crew *c, unsigned me)
+{
+	uint64_t seed = me + 1;
+	(void)c;
+	atomic_store_release(&member[me], thread_current());
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		seed = seed * 6364136223846793005ull + 1442695040888963407ull;
+		struct thread *t = atomic_load_acquire(&member[(seed >> 33) % CREW]);
+		uint64_t mask = i % 5 == 0 ? UINT64_MAX : nth_cpu((unsigned)(seed >> 40) % 64);
+		if (t)
+			KTEST_EQ(sched_set_affinity(t, mask), 0);
+		if (seed >> 63)
+			(void)!sleep_until_ns(time_ns() + (seed >> 45) % 100000, false);
+		else if (seed >> 62 & 1)
+			sched_yield();
+		else if (t && seed >> 61 & 1)
+			sched_wake(t, WAKE_NORMAL); /* a wake-up without a reason is allowed */
+		__atomic_fetch_add(&laps, 1, __ATOMIC_RELAXED);
+	}
+	while (!READ_ONCE(stop))
+		(void)!sleep_until_ns(time_ns() + NSEC_PER_MSEC, false);
+}
+
+KTEST(sched, place_everybody_moves_everybody)
+{
+	struct crew c;
+	laps = 0;
+	start(&c, CREW, move_others);
+	bool all = within(&laps, CREW * ROUNDS);
+	WRITE_ONCE(stop, 1);
+	crew_join(&c);
+	KTEST_TRUE(all);
+}
+
+/* Pairs on different CPUs that wake one another: each wake-up arrives. */
+static struct wait_queue ring_queue[CREW];
+static uint32_t ring_token[CREW];
+
+static void pass_on(struct crew *c, unsigned me)
+{
+	unsigned next = (me + 1) % CREW;
+	(void)c;
+	KTEST_EQ(sched_set_affinity(thread_current(), nth_cpu(me)), 0);
+	for (uint32_t lap = 1; lap <= ROUNDS; lap++) {
+		(void)WAIT_UNTIL(&ring_queue[me], atomic_load_acquire(&ring_token[me]) >= lap, 0, WAIT_FOREVER);
+		__atomic_fetch_add(&ring_token[next], 1, __ATOMIC_RELEASE);
+		wait_wake_all(&ring_queue[next]);
+	}
+}
+
+KTEST(sched, place_ring_of_wakeups)
+{
+	struct crew c;
+	for (unsigned i = 0; i < CREW; i++) {
+		wait_queue_init(&ring_queue[i]);
+		ring_token[i] = 0;
+	}
+	crew_start(&c, CREW, pass_on);
+	__atomic_fetch_add(&ring_token[0], 1, __ATOMIC_RELEASE);
+	wait_wake_all(&ring_queue[0]);
+	crew_join(&c);
+	for (unsigned i = 0; i < CREW; i++)
+		KTEST_EQ(ring_token[i], ROUNDS + (i == 0));
+}
+
+/* CPU time seen from elsewhere never falls, and the parts add up. */
+KTEST(sched, place_times_of_others_do_not_fall)
+{
+	struct crew c;
+	bool falls = false;
+	uint64_t last = 0;
+	start(&c, 2, spin_and_look);
+	for (unsigned i = 0; i < 3000; i++) {
+		uint64_t now = thread_exec_ns(member[i % 2 ? 0 : 0]);
+		falls |= now < last;
+		last = now;
+		if (i % 500 == 0)
+			(void)!sched_set_affinity(member[0], nth_cpu(i / 500));
+	}
+	WRITE_ONCE(stop, 1);
+	crew_join(&c);
+	KTEST_TRUE(!falls);
+}
+
+/* One timer, set and cancelled by several CPUs at once: it is armed once or not at all, and after the last cancel still. */
+static struct timer shared;
+static uint32_t fired;
+
+static void count_fired(struct timer *t)
+{
+	(void)t;
+	__atomic_fetch_add(&fired, 1, __ATOMIC_RELAXED);
+}
+
+static void set_and_cancel(struct crew *c, unsigned me)
+{
+	(void)c;
+	KTEST_EQ(sched_set_affinity(thread_current(), nth_cpu(me)), 0);
+	for (unsigned i = 0; i < ROUNDS * 5; i++) {
+		timer_set(&shared, time_ns() + (i * 13 + me * 7) % 50 * 1000);
+		if (i % 3 == me % 3)
+			(void)timer_cancel(&shared);
+	}
+}
+
+KTEST(sched, place_one_timer_for_all)
+{
+	struct crew c;
+	fired = 0;
+	timer_init(&shared, count_fired);
+	crew_start(&c, 4, set_and_cancel);
+	crew_join(&c);
+	(void)timer_cancel(&shared);
+	uint32_t so_far = READ_ONCE(fired);
+	(void)!sleep_until_ns(time_ns() + NSEC_PER_MSEC, false);
+	KTEST_EQ(READ_ONCE(fired), so_far);
+	KTEST_TRUE(!shared.armed);
+	timer_set(&shared, time_ns() + 1000);
+	KTEST_TRUE(within(&fired, so_far + 1));
+}
