@@ -4,7 +4,8 @@
 #   ARCH=x86_64        the machine
 #   CC=gcc|clang       the compiler (LLVM=1 is short for CC=clang)
 #   BUILD=release      -O2 -g;  BUILD=debug adds assertions and lock checking (CONFIG_DEBUG=1)
-#   SAN=ubsan|kasan    checks for undefined behaviour, or of each memory access; kernel only, also `make test SAN=kasan`
+#   SAN=ubsan|kasan    checks for undefined behaviour, or of each memory access; kernel only
+#   CPUS=1             with `make test`, which takes all of these: how many CPUs its guests have
 #   V=1                show whole command lines
 #
 # The rules are in mk/: config (variants and flags), kernel, user (programs, initramfs), host (unit tests, fuzzing),
@@ -24,6 +25,7 @@ include mk/config.mk
 include mk/keymap.mk
 include mk/kernel.mk
 include mk/user.mk
+include mk/programs.mk
 include mk/host.mk
 include mk/run.mk
 include mk/check.mk

@@ -11,6 +11,7 @@
 #include "core/log.h"
 #include "lib/cmdline.h"
 #include "lib/string.h"
+#include "sched/seed.h"
 
 struct options options = {.rdinit = "/init", .cpus_max = UINT32_MAX};
 
@@ -191,6 +192,16 @@ static bool set_maxcpus(const char *v)
 	return true;
 }
 
+static bool set_sched_seed(const char *v)
+{
+	int n;
+
+	if (!parse_int(v, &n))
+		return false;
+	sched_seed_set((uint64_t)(int64_t)n);
+	return true;
+}
+
 static bool set_nosmp(const char *v)
 {
 	options.cpus_max = 1;
@@ -220,6 +231,7 @@ static const struct option known[] = {
 	{"rootflags", set_rootflags},
 	{"rootfstype", set_rootfstype},
 	{"rw", set_rw},
+	{"sched_seed", set_sched_seed, "N: perturb who runs when and where, from this seed"},
 	{"tsc", set_tsc},
 	{"video", set_video},
 };

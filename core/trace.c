@@ -1,121 +1,139 @@
 /*
  * The event trace: theory.
  *
- * A ring of fixed slots, written like the log's (core/log.c): a writer takes the next number by one atomic add, which
- * names its slot, fills it, and publishes it by storing the number.  No lock, so an event may be recorded anywhere,
- * also in the scheduler and in an NMI; a reader that meets a slot in the middle of a change passes over it.
+ * Each CPU has a ring of slots that only it writes, so recording shares no cache line with another CPU and takes no lock:
+ * an event may be recorded anywhere, also in the scheduler and in an NMI.  Interrupts are off while a slot is written,
+ * which keeps the thread on its CPU and the ring in order of time; only an NMI can come between, and it gets a slot of its
+ * own because the number is taken by one atomic add.  A slot is published by storing its number + 1, and unpublished
+ * before it is written anew; a reader, on any CPU, that meets a slot in the middle of a change, or changed while it was
+ * copied, passes over it.
  *
- * Off by default: each place costs one compare then.  The monitor itself switches it off while it prints, or the
- * printing would be all there is to see.
+ * Order between CPUs is that of time_ns, which is one clock for all.
  *
- * Rejected: recording to a file or a format of somebody's viewer here; the ring is the mechanism, and what is made of
- * it can come later.
+ * Off by default: each place costs one compare then, and the rings do not exist.  They are made by the first start and
+ * never freed, since a CPU that found trace_on set may write at any time after it was cleared.  The monitor switches
+ * tracing off while it prints, or the printing would be all there is to see; a reader of /proc does that itself.
+ *
+ * Rejected: one ring for all CPUs, whose counter would be the busiest line of the machine and make tracing change what it
+ * shows; a file in the format of somebody's viewer made here: tools/trace does that, outside.
  */
 #include "core/trace.h"
 
 #include <arch/cpu.h>
+#include <asm/errno.h>
 
-#include "core/monitor.h"
+#include "core/trace_internal.h"
 #include "lib/string.h"
+#include "mm/kmap.h"
+#include "proc/process.h"
 #include "sched/clock.h"
 #include "sched/thread.h"
 #include "sync/atomic.h"
-#include "syscall/syscall.h"
-
-#define SLOTS 512u
-
-struct event {
-	uint64_t published; /* its number + 1; 0 while it is written */
-	uint64_t time_ns;
-	uint64_t words[2];
-	char thread[16];
-	uint8_t kind, cpu;
-};
-
-static struct event events[SLOTS];
-static uint64_t next;
 
 bool trace_on;
+uint32_t trace_slots;
+struct trace_ring trace_rings[CPUS_MAX];
+
+/* A program's thread has a number; a kernel thread is told from others by where it lies. */
+static int32_t number_of(const struct thread *t)
+{
+	if (t->user)
+		return container_of(t, const struct task, thread)->tid;
+	return -1 - (int32_t)((uint64_t)t >> 6 & 0x3fffffff);
+}
+
+/* Interrupts off. Returns the slot, which is the caller's until it publishes it with *number. */
+static struct trace_slot *slot_begin(enum trace_kind kind, uint64_t *number)
+{
+	struct trace_ring *ring = &trace_rings[this_cpu()->id];
+	const struct thread *t = thread_current();
+
+	*number = atomic_fetch_add(&ring->next, 1);
+	struct trace_slot *s = &ring->slots[*number & (trace_slots - 1)];
+
+	atomic_store_relaxed(&s->published, 0);
+	__atomic_thread_fence(__ATOMIC_RELEASE); /* the 0 is seen before anything of the new event is */
+	s->time_ns = clock_monotonic_ns();
+	memcpy(s->thread, t ? t->name : "boot", t ? sizeof(s->thread) : 5);
+	s->tid = t ? number_of(t) : 0;
+	s->kind = (uint8_t)kind;
+	return s;
+}
+
+static void slot_end(struct trace_slot *s, uint64_t number)
+{
+	atomic_store_release(&s->published, number + 1);
+}
 
 void trace_record(enum trace_kind kind, uint64_t a, uint64_t b)
 {
-	uint64_t number = atomic_fetch_add(&next, 1);
-	struct event *e = &events[number % SLOTS];
-	const struct thread *t = thread_current();
+	irqflags_t f = irq_save();
+	uint64_t number;
+	struct trace_slot *s = slot_begin(kind, &number);
 
-	atomic_store_release(&e->published, 0);
-	e->time_ns = clock_monotonic_ns();
-	e->words[0] = a;
-	e->words[1] = b;
-	memcpy(e->thread, t ? t->name : "boot", t ? sizeof(e->thread) : 5);
-	e->kind = (uint8_t)kind;
-	e->cpu = (uint8_t)this_cpu()->id;
-	atomic_store_release(&e->published, number + 1);
+	s->words[0] = a;
+	s->words[1] = b;
+	slot_end(s, number);
+	irq_restore(f);
 }
 
-static bool read(uint64_t number, struct event *out)
+void trace_record_thread(enum trace_kind kind, const struct thread *of, uint32_t state)
 {
-	const struct event *e = &events[number % SLOTS];
+	irqflags_t f = irq_save();
+	uint64_t number;
+	struct trace_slot *s = slot_begin(kind, &number);
 
-	if (atomic_load_acquire(&e->published) != number + 1)
+	memcpy(s->words, of->name, sizeof(s->words));
+	s->other_tid = number_of(of);
+	s->state = (uint8_t)state;
+	slot_end(s, number);
+	irq_restore(f);
+}
+
+bool trace_read(unsigned cpu, uint64_t number, struct trace_slot *out)
+{
+	const struct trace_slot *s = &trace_rings[cpu].slots[number & (trace_slots - 1)];
+
+	if (atomic_load_acquire(&s->published) != number + 1)
 		return false;
-	*out = *e;
+	*out = *s;
 	__atomic_thread_fence(__ATOMIC_ACQUIRE);
-	return atomic_load_relaxed(&e->published) == number + 1;
+	return atomic_load_relaxed(&s->published) == number + 1;
 }
 
-static const char *call_name(uint64_t nr)
+uint64_t trace_range(unsigned cpu, uint64_t *end)
 {
-	return nr < syscall_table_len && syscall_table[nr].name ? syscall_table[nr].name : "?";
+	*end = READ_ONCE(trace_slots) ? atomic_load_acquire(&trace_rings[cpu].next) : 0;
+	return *end - MIN(*end, (uint64_t)trace_slots);
 }
 
-static void print(struct monitor_out *out, const struct event *e)
+int trace_start(uint32_t events_per_cpu)
 {
-	const unsigned long long a = e->words[0], b = e->words[1];
-	char symbol[96];
+	static struct mutex lock = MUTEX_INIT(lock, LOCK_PROC_TEXT, "trace");
+	uint32_t slots = 64;
+	int err = 0;
 
-	monitor_print(out, "%5llu.%06llu cpu%u %-15.16s ", (unsigned long long)(e->time_ns / NSEC_PER_SEC),
-		      (unsigned long long)(e->time_ns % NSEC_PER_SEC / 1000), e->cpu, e->thread);
-	switch ((enum trace_kind)e->kind) {
-	case TRACE_SYSCALL:
-		monitor_print(out, "%s(%#llx, ...)\n", call_name(a), b);
-		break;
-	case TRACE_RESULT:
-		monitor_print(out, "%s = %lld\n", call_name(a), (long long)b);
-		break;
-	case TRACE_INTERRUPT:
-		monitor_print(out, "irq %llu at %#llx%s\n", a, b, monitor_symbol(b, symbol, sizeof(symbol)));
-		break;
-	case TRACE_FAULT:
-		monitor_print(out, "page fault at %#llx, access %#llx\n", a, b);
-		break;
-	case TRACE_SWITCH:
-		monitor_print(out, "-> %.16s\n", (const char *)e->words);
-		break;
-	case TRACE_KINDS:
-		break;
+	while (slots < MIN(events_per_cpu, TRACE_EVENTS_MAX))
+		slots *= 2;
+	mutex_lock(&lock);
+	CPUS_FOR_EACH(i)
+	{
+		if (trace_slots || err)
+			break;
+		/* what an earlier try that failed has left is of another size */
+		kmap_free(trace_rings[i].slots);
+		trace_rings[i].slots = kmap_alloc(slots * sizeof(struct trace_slot));
+		err = trace_rings[i].slots ? 0 : -ENOMEM;
 	}
+	if (!err && !trace_slots)
+		WRITE_ONCE(trace_slots, slots);
+	if (!err)
+		atomic_store_release(&trace_on, true);
+	mutex_unlock(&lock);
+	return err;
 }
 
-MONITOR_COMMAND(trace, "[on|off|COUNT]",
-		"system calls, interrupts, faults and switches: record, or show the last COUNT", MONITOR_AFTER_PANIC)
+void trace_stop(void)
 {
-	uint64_t count = 40, end = atomic_load_acquire(&next);
-	bool was_on = trace_on;
-	struct event e;
-
-	if (argc > 1 && (str_equal(argv[1], "on") || str_equal(argv[1], "off"))) {
-		WRITE_ONCE(trace_on, str_equal(argv[1], "on"));
-		monitor_print(out, "tracing is %s\n", trace_on ? "on: `exit`, let things run, and look again" : "off");
-		return;
-	}
-	if (argc > 1 && !monitor_number(out, argv[1], &count))
-		return;
 	WRITE_ONCE(trace_on, false);
-	if (end == 0)
-		monitor_print(out, "nothing recorded; `trace on` starts it\n");
-	for (uint64_t n = end - MIN(end, MIN(count, SLOTS)); n < end && !out->interrupted; n++)
-		if (read(n, &e))
-			print(out, &e);
-	WRITE_ONCE(trace_on, was_on);
 }

@@ -321,6 +321,8 @@ static void buffer_put(struct fmt_sink *sink, const char *text, size_t len)
 	struct buffer_sink *buffer = container_of(sink, struct buffer_sink, sink);
 	size_t kept = MIN(len, buffer->room);
 
+	if (!kept)
+		return; /* full; or `at` is NULL, as only the length is asked for */
 	memcpy(buffer->at, text, kept);
 	buffer->at += kept;
 	buffer->room -= kept;

@@ -1,24 +1,33 @@
 # Checking: tests, style and structure, benchmarks.
 
-# make test SAN=kasan: the kernels under test are built so.
-san_option := $(if $(filter-out none,$(SAN)), --san $(SAN))
+# The kernels under test are those of CC, BUILD and SAN, and their guests have this many CPUs.
+CPUS ?= 1
+test_variant = --cc '$(CC)' --build $(BUILD) --san $(SAN) --cpus $(CPUS)
 
 .PHONY: test
-test: ## build and run every test; T="boot user/programs" picks some
-	$(Q)tools/test$(san_option) $(T)
+test: ## build and run every test; T="boot user/programs" picks some, CPUS=4 gives each guest so many
+	$(Q)tools/test $(test_variant) $(T)
+
+.PHONY: test-all
+test-all: ## make test in every combination of CC, BUILD and SAN, one after the other (an hour or two)
+	$(Q)tools/test-all --cpus $(CPUS) $(T)
 
 .PHONY: test-host test-kernel test-boot test-user
 test-host: ## unit tests of lib/ on this machine
-	$(Q)tools/test$(san_option) host
+	$(Q)tools/test $(test_variant) host
 test-kernel: ## the kernel's own tests in QEMU
-	$(Q)tools/test$(san_option) ktest ktest-clang
+	$(Q)tools/test $(test_variant) ktest ktest-release ktest-clang
 test-boot: ## machines, firmwares, memory sizes, bad input
-	$(Q)tools/test$(san_option) boot
+	$(Q)tools/test $(test_variant) boot
 test-user: ## programs, on this machine's Linux and in the guest
-	$(Q)tools/test$(san_option) user-host user
+	$(Q)tools/test $(test_variant) user-host user
+
+.PHONY: mutants
+mutants: $(out)/ashlar $(out)/initramfs.cpio | build/need-host build/need-user build/need-run ## break each mechanism on purpose, see that a test fails; M="9 ch03.txt" picks some
+	$(Q)tools/mutants $(M)
 
 .PHONY: bench
-bench: $(out)/ashlar $(addsuffix .cpio,$(init_programs) $(bench_programs)) $(call dep,linux-image-cloud-amd64) | build/need-run ## boot and system calls, side by side with Linux in the same QEMU
+bench: $(out)/ashlar $(out)/initramfs-debian.cpio $(addsuffix .cpio,$(init_programs) $(bench_programs)) $(call dep,linux-image-cloud-amd64) | build/need-run ## boot and system calls, side by side with Linux in the same QEMU
 	$(Q)tools/bench/bench --kernel $(out)/ashlar --programs $(out)/user $(BENCH)
 
 .PHONY: bench-async

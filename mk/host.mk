@@ -6,7 +6,8 @@
 
 HOST_CC  ?= gcc
 FUZZ_CC  ?= clang
-host_out := build/host
+host_kind := host$(if $(findstring clang,$(notdir $(HOST_CC))),-clang)
+host_out := build/$(host_kind)
 fuzz_out := build/fuzz
 host_flags := -std=gnu17 -O1 -g $(warnings) -I. -D_GNU_SOURCE -DCONFIG_DEBUG=1 -DCONFIG_KTEST=0 -DCONFIG_HOST=1 -DZ_SOLO \
 	      -fno-omit-frame-pointer
@@ -29,13 +30,13 @@ tsan_programs  := $(tsan_mains:lib/test/%.c=$(host_out)/%)
 host_programs  := $(patsubst lib/test/%.c,$(host_out)/%,$(filter-out %_tsan.c %_model.c,$(host_mains)))
 fuzz_programs  := $(patsubst lib/fuzz/%.c,$(fuzz_out)/%,$(wildcard lib/fuzz/*.c))
 
-$(host_out)/%.o: %.c mk/host.mk mk/config.mk | $(kernel_deps) build/need-host
+$(host_out)/%.o: %.c mk/host.mk mk/config.mk | $(kernel_deps) build/need-$(host_kind)
 	@mkdir -p $(@D); $(call say,HOSTCC,$<)
 	$(Q)$(HOST_CC) $(host_flags) $(sanitize) -isystem $(deps)/zlib -MMD -MP -c $< -o $@
 $(host_out)/gen/keymaps.o: $(keymaps_c) dev/input/keyboard.h mk/host.mk
 	@mkdir -p $(@D)
 	$(Q)$(HOST_CC) $(host_flags) $(sanitize) -c $< -o $@
-$(host_out)/zlib/%.o: mk/host.mk | $(kernel_deps) build/need-host
+$(host_out)/zlib/%.o: mk/host.mk | $(kernel_deps) build/need-$(host_kind)
 	@mkdir -p $(@D)
 	$(Q)$(HOST_CC) -O1 -g -w -DZ_SOLO $(sanitize) -c $(deps)/zlib/$*.c -o $@
 $(host_programs): $(host_out)/%: $(host_out)/lib/test/%.o $(host_shared) $(host_lib_objs)
@@ -44,9 +45,9 @@ $(host_programs): $(host_out)/%: $(host_out)/lib/test/%.o $(host_shared) $(host_
 $(model_programs): $(host_out)/%: $(host_out)/lib/test/%.o
 	@$(call say,HOSTLD,$@)
 	$(Q)$(HOST_CC) $(sanitize) $^ -lcmocka -o $@
-$(tsan_programs): $(host_out)/%: lib/test/%.c mk/host.mk mk/config.mk | build/need-host
+$(tsan_programs): $(host_out)/%: lib/test/%.c mk/host.mk mk/config.mk | build/need-$(host_kind)
 	@mkdir -p $(@D); $(call say,TSAN,$<)
-	$(Q)$(HOST_CC) $(host_flags) -fsanitize=thread -MMD -MP -MF $@.d $< -lcmocka -o $@
+	$(Q)$(HOST_CC) $(host_flags) -Iarch/x86_64/include -fsanitize=thread -MMD -MP -MF $@.d $< -lcmocka -o $@
 
 $(fuzz_out)/%.o: %.c mk/host.mk mk/config.mk | $(kernel_deps) build/need-fuzz
 	@mkdir -p $(@D); $(call say,FUZZCC,$<)

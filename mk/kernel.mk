@@ -29,10 +29,15 @@ zlib_objs := $(zlib_srcs:%.c=$(out)/obj/zlib/%.o)
 fonts    := $(deps)/console-setup-linux/usr/share/consolefonts
 font_obj := $(out)/gen/console-font.o
 
+# The vDSO (arch/$(ARCH)/vdso): a shared object for programs, built here and carried as data.
+vdso_srcs := $(wildcard arch/$(ARCH)/vdso/*.c)
+vdso_so   := $(out)/gen/vdso/linux-vdso.so.1
+vdso_obj  := $(out)/gen/vdso/image.o
+
 to_obj      = $(patsubst %,$(out)/$(2)/%.o,$(basename $(1)))
-kernel_objs := $(call to_obj,$(kernel_srcs),obj) $(zlib_objs) $(font_obj) $(keymap_obj)
+kernel_objs := $(call to_obj,$(kernel_srcs),obj) $(zlib_objs) $(font_obj) $(keymap_obj) $(vdso_obj)
 ktest_objs  := $(call to_obj,$(filter-out $(ktest_twice),$(kernel_srcs)),obj) \
-	       $(call to_obj,$(ktest_twice) $(ktest_only),ktest) $(zlib_objs) $(font_obj) $(keymap_obj)
+	       $(call to_obj,$(ktest_twice) $(ktest_only),ktest) $(zlib_objs) $(font_obj) $(keymap_obj) $(vdso_obj)
 
 offsets_h := $(if $(wildcard arch/$(ARCH)/offsets.c),$(out)/gen/arch/offsets.h)
 
@@ -63,6 +68,24 @@ $(font_obj): $(call dep,console-setup-linux) mk/kernel.mk $(common_prereqs)
 	$(Q)$(OBJCOPY) --rename-section .data=.rodata.console_font,alloc,load,readonly,data,contents \
 		$(foreach n,console_font console_lines,$(foreach e,start end,--redefine-sym _binary_$(n)_$(e)=$(n)_$(e)) \
 		--strip-symbol _binary_$(n)_size) $@.tmp $@
+
+# Code of a program, not of the kernel: position independent, unwindable, without sanitizers. It may have no relocations,
+# since nobody would apply them (the linker script asserts it), and is carried without its debugging information.
+vdso_cflags_x86_64 := -m64 -march=x86-64 -mgeneral-regs-only -fcf-protection=none
+vdso_cflags := -std=gnu17 -O2 -g $(warnings) -Wno-missing-prototypes -ffreestanding -fPIC -fvisibility=hidden -fno-common \
+	       -fno-stack-protector -fno-strict-aliasing -fomit-frame-pointer -fasynchronous-unwind-tables $(vdso_cflags_$(ARCH))
+vdso_ldflags := -shared -nostdlib -soname linux-vdso.so.1 -Bsymbolic --hash-style=both --eh-frame-hdr --build-id=none \
+		-z max-page-size=4096 -z noexecstack --orphan-handling=place --fatal-warnings
+$(vdso_so): $(vdso_srcs) arch/$(ARCH)/vdso/vdso.ld mk/kernel.mk $(common_prereqs)
+	@mkdir -p $(@D); $(call say,VDSO,$@)
+	$(Q)$(CC) $(kernel_cpp) $(vdso_cflags) -MMD -MP -MT $@ -MF $@.d -c $(vdso_srcs) -o $@.o
+	$(Q)$(LD) $(vdso_ldflags) -T arch/$(ARCH)/vdso/vdso.ld -o $@ $@.o
+$(vdso_obj): $(vdso_so)
+	$(Q)$(OBJCOPY) -S $< $(@D)/vdso
+	$(Q)cd $(@D) && $(LD) -r -b binary -z noexecstack -o image.o.tmp vdso
+	$(Q)$(OBJCOPY) --rename-section .data=.rodata.vdso,alloc,load,readonly,data,contents --set-section-alignment .data=4096 \
+		--redefine-sym _binary_vdso_start=vdso_image --redefine-sym _binary_vdso_end=vdso_image_end \
+		--strip-symbol _binary_vdso_size $@.tmp $@
 
 # Frame offsets are generated from C: offsets.c is compiled to assembly, in which each `->NAME value` becomes a #define.
 # (clang's own assembler would read these lines, hence -fno-integrated-as.)
@@ -106,4 +129,4 @@ obj_wanted := $(if $(filter .,$(DIRS)),%,$(foreach d,$(DIRS),$(out)/obj/$(d:/=)/
 .PHONY: obj
 obj: $(filter $(obj_wanted),$(kernel_objs) $(filter $(out)/ktest/%,$(ktest_objs))) ## compile without linking; DIRS="lib sync" picks floors
 
--include $(patsubst %.o,%.d,$(filter-out $(zlib_objs) $(font_obj) $(keymap_obj),$(kernel_objs) $(filter $(out)/ktest/%,$(ktest_objs)))) $(out)/gen/arch/offsets.h.d
+-include $(vdso_so).d $(patsubst %.o,%.d,$(filter-out $(zlib_objs) $(font_obj) $(keymap_obj) $(vdso_obj),$(kernel_objs) $(filter $(out)/ktest/%,$(ktest_objs)))) $(out)/gen/arch/offsets.h.d

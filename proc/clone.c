@@ -26,13 +26,26 @@ struct vfork_wait {
 	(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_VFORK | CLONE_PARENT | CLONE_THREAD |               \
 	 CLONE_SYSVSEM | CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID | CLONE_DETACHED | CLONE_UNTRACED | \
 	 CLONE_CHILD_SETTID | CLONE_IO | CLONE_PTRACE | CLONE_CLEAR_SIGHAND)
+/* Namespaces: the answers are those of a Linux built without them. */
+#define CLONE_NAMESPACES                                                                                         \
+	(CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWCGROUP | CLONE_NEWTIME | \
+	 CLONE_NEWUSER)
 
+static int check_namespaces(const struct task *me, uint64_t fl)
+{
+	if (!(fl & CLONE_NAMESPACES))
+		return 0;
+	/* A new user namespace gives the right to all others; there is none to be had. */
+	return fl & CLONE_NEWUSER || cred_capable(me->cred, CAP_SYS_ADMIN) ? -EINVAL : -EPERM;
+}
+
+/* What contradicts itself comes before what is not allowed (man 2 clone, ERRORS). */
 static int check_flags(const struct clone_args *a)
 {
 	uint64_t fl = a->flags;
 
-	if (fl & ~(uint64_t)CLONE_SUPPORTED)
-		return -EINVAL; /* namespaces, pid files, cgroups: as a Linux built without them */
+	if (fl & CLONE_FS && fl & (CLONE_NEWNS | CLONE_NEWUSER))
+		return -EINVAL;
 	if ((fl & CLONE_THREAD) && !(fl & CLONE_SIGHAND))
 		return -EINVAL;
 	if ((fl & CLONE_SIGHAND) && !(fl & CLONE_VM))
@@ -41,9 +54,33 @@ static int check_flags(const struct clone_args *a)
 		return -EINVAL;
 	if ((fl & CLONE_PARENT) && !process_current()->parent)
 		return -EINVAL; /* children of nobody could not be reaped */
-	if (a->exit_signal > SIGNALS || a->set_tid_size || a->set_tid || a->cgroup)
+	if (fl & CLONE_THREAD && fl & (CLONE_NEWUSER | CLONE_NEWPID))
 		return -EINVAL;
-	return 0;
+	if (fl & CLONE_INTO_CGROUP)
+		return -EBADF; /* no descriptor can be that of a control group */
+	int err = check_namespaces(task_current(), fl);
+	if (err)
+		return err;
+	return fl & ~(uint64_t)CLONE_SUPPORTED ? -EINVAL : 0;
+}
+
+/* set_tid: the number the child gets, in the one pid namespace there is. NULL array: any number. */
+static int child_number(const struct task *me, const struct clone_args *a, int *tid)
+{
+	uint32_t wanted;
+
+	if (!a->set_tid_size)
+		return pid_alloc(tid);
+	if (a->set_tid_size > 1)
+		return -EINVAL;
+	if (get_user_u32(&wanted, uptr(a->set_tid)) != 0)
+		return -EFAULT;
+	if (wanted < 1 || wanted >= PID_MAX)
+		return -EINVAL;
+	if (!cred_capable(me->cred, CAP_SYS_ADMIN) && !cred_capable(me->cred, CAP_CHECKPOINT_RESTORE))
+		return -EPERM;
+	*tid = (int)wanted;
+	return pid_alloc_this((int)wanted);
 }
 
 /* Counts the new task; undone by uncount. */
@@ -94,6 +131,9 @@ static int clone_process(struct task *me, struct task *t, uint64_t fl)
 	struct process *from = me->process, *p;
 	int err;
 
+	/* Alone while its maker waits for it: vfork. */
+	if ((fl & (CLONE_VM | CLONE_VFORK)) == CLONE_VM)
+		WRITE_ONCE(from->aspace->has_threads, true);
 	if (fl & CLONE_THREAD) {
 		process_get(from);
 		t->process = from;
@@ -185,6 +225,7 @@ static void clone_own_state(struct task *me, struct task *t, const struct clone_
 	t->blocked = me->blocked;
 	t->thread.aspace = as;
 	t->thread.mmu = &as->mmu;
+	rseq_clone(me, t, a->flags & CLONE_VM);
 	/* sigaltstack(2): a thread that shares memory starts without one, unless its parent waits for it (vfork). */
 	if (!(a->flags & CLONE_VM) || (a->flags & CLONE_VFORK))
 		t->altstack = me->altstack;
@@ -205,7 +246,7 @@ static void link_locked(struct task *me, struct task *t, const struct clone_args
 	pid_set(t->tid, PID_TASK, t);
 	if (a->flags & CLONE_THREAD)
 		return;
-	p->exit_signal = (int)a->exit_signal;
+	p->exit_signal = a->exit_signal <= SIGNALS ? (int)a->exit_signal : 0; /* clone(2) takes any byte: no signal */
 	p->parent = from;
 	if (a->flags & CLONE_PARENT) {
 		p->parent = from->parent;
@@ -244,7 +285,7 @@ static int prepare(struct task *me, const struct clone_args *a, struct task **ou
 	if (!err)
 		err = clone_process(me, t, a->flags);
 	if (!err)
-		err = pid_alloc(&t->tid);
+		err = child_number(me, a, &t->tid);
 	if (err) {
 		unprepare(me, t);
 		return err;
@@ -297,6 +338,8 @@ long process_clone(const struct clone_args *a)
 		return err;
 	if (signal_pending_current())
 		return -ERESTARTNOINTR;
+	if (me->thread.policy == SCHED_DEADLINE && !me->thread.reset_on_fork)
+		return -EAGAIN; /* man 7 sched: its bandwidth is for one */
 	err = count_task(me);
 	if (err)
 		return err;
@@ -340,8 +383,12 @@ int process_unshare(unsigned long flags)
 	struct fdtable *files = NULL, *old_files = NULL;
 	int err = 0;
 
-	if (flags & ~(unsigned long)(CLONE_FS | CLONE_FILES | CLONE_SYSVSEM | CLONE_THREAD | CLONE_SIGHAND | CLONE_VM))
+	if (flags & ~(unsigned long)(CLONE_FS | CLONE_FILES | CLONE_SYSVSEM | CLONE_THREAD | CLONE_SIGHAND | CLONE_VM |
+				     CLONE_NAMESPACES))
 		return -EINVAL;
+	err = check_namespaces(me, flags);
+	if (err)
+		return err;
 	/* These cannot be taken apart again; alone, there is nothing to take apart (man 2 unshare). */
 	if ((flags & (CLONE_THREAD | CLONE_SIGHAND | CLONE_VM)) && me->process->thread_count > 1)
 		return -EINVAL;

@@ -6,7 +6,7 @@
  * credentials are made. Until then any failure leaves the caller as it was, out-of-memory included.  The point of no
  * return is process_kill_other_threads; what follows are swaps of pointers that cannot fail.
  *
- * exec_script.c opening, #! lines exec_args.c strings exec_load.c ELF segments exec_stack.c vectors, auxv
+ * exec_script.c opening, #! lines exec_args.c strings exec_load.c ELF segments exec_stack.c vectors, auxv vdso.c the vDSO
  *
  * Cost: two address spaces exist for a moment, of which the new one has two or three pages. Gain: no "killed in the
  * middle of exec".
@@ -128,6 +128,8 @@ static int prepare(struct exec *e, const struct path *base, const char *path, un
 	if (!err)
 		err = exec_load_map(e);
 	if (!err)
+		err = exec_map_vdso(e);
+	if (!err)
 		err = exec_stack_build(e);
 	if (!err)
 		err = prepare_private_copies(e);
@@ -199,7 +201,7 @@ static void commit(struct exec *e)
 	struct process *p = t->process;
 	uint64_t entry = e->entry, sp = e->sp;
 
-	task_leave_memory(t);
+	task_leave_memory(t, true);
 	switch_image(e, t);
 	switch_private(e, t);
 
@@ -212,7 +214,7 @@ static void commit(struct exec *e)
 	spin_unlock(&process_tree_lock, f);
 	t->set_child_tid = uptr(0);
 	t->clear_child_tid = uptr(0);
-	t->robust_list = uptr(0);
+	rseq_forget(t);
 	t->restart.fn = NULL;
 	task_set_name(t, base_name(e->filename));
 

@@ -44,7 +44,7 @@ struct exec {
 	bool is_script;
 	struct exec_args args;
 	struct aspace *aspace;
-	uint64_t entry, sp, bss_end;
+	uint64_t entry, sp, bss_end, vdso_start;
 	const struct cred *cred; /* NULL: unchanged */
 	bool secure;
 	struct exe *exe;
@@ -65,6 +65,9 @@ void exec_args_free(struct exec_args *a);
 /* exec_load.c: reads and judges the headers; maps program and interpreter into e->aspace. */
 int exec_load_headers(struct exec *e) must_check;
 int exec_load_map(struct exec *e) must_check;
+
+/* vdso.c: maps the vDSO and the page it reads; sets e->vdso_start. */
+int exec_map_vdso(struct exec *e) must_check;
 
 /* exec_stack.c: the new stack with strings, vectors and auxv; sets e->sp. */
 int exec_stack_build(struct exec *e) must_check;

@@ -14,6 +14,7 @@
 #include <linux/auxvec.h>
 #include <linux/resource.h>
 
+#include "abi/rseq.h"
 #include "dev/random.h"
 #include "lib/string.h"
 #include "mm/page.h"
@@ -63,6 +64,7 @@ static unsigned fill_auxv(struct exec *e, uint64_t random_at, uint64_t platform_
 	uint64_t phdr = image->phdrs_vaddr ? image->phdrs_vaddr + e->program.bias : 0;
 	uint64_t interp_base = e->interp.file ? e->interp.image.load_start + e->interp.bias : 0;
 	const uint64_t pairs[][2] = {
+		{AT_SYSINFO_EHDR, e->vdso_start},
 		{AT_HWCAP, cpu_hwcap(0)},
 		{AT_PAGESZ, PAGE_SIZE},
 		{AT_CLKTCK, 100},
@@ -81,6 +83,8 @@ static unsigned fill_auxv(struct exec *e, uint64_t random_at, uint64_t platform_
 		{AT_HWCAP2, cpu_hwcap(1)},
 		{AT_EXECFN, execfn_at},
 		{AT_PLATFORM, platform_at},
+		{AT_RSEQ_FEATURE_SIZE, RSEQ_FEATURE_BYTES},
+		{AT_RSEQ_ALIGN, RSEQ_ALIGN},
 		{AT_MINSIGSTKSZ, fpu_area_bytes() + SIGFRAME_BYTES},
 		{AT_NULL, 0},
 	};

@@ -19,10 +19,9 @@
 
 /* What the program's memory is told before it is dropped: lock owners died, the thread id is gone, vfork's parent may
  * go on. */
-void task_leave_memory(struct task *t)
+void task_leave_memory(struct task *t, bool again)
 {
-	if (!uptr_null(t->robust_list))
-		futex_exit_robust(t);
+	futex_leave(t, again);
 	if (!uptr_null(t->clear_child_tid)) {
 		/* Nobody can wait on a word of memory that nobody else has. */
 		if (refcount_read(&t->thread.aspace->refs) > 1 || t->process->live_count > 1) {
@@ -222,7 +221,7 @@ noreturn void task_exit(int status)
 	struct process *p = t->process;
 	struct list dead = LIST_INIT(dead);
 
-	task_leave_memory(t);
+	task_leave_memory(t, false);
 	bool last_to_begin = begin_exit(t, status);
 	if (last_to_begin)
 		last_thread_leaves(p, status);

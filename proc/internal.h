@@ -27,6 +27,8 @@ enum pid_kind { PID_TASK, PID_PROCESS, PID_GROUP, PID_SESSION };
 
 /* A free number, marked used. -EAGAIN (none), -ENOMEM. Any context. */
 int pid_alloc(int *out) must_check;
+/* This number (1 to PID_MAX - 1). -EEXIST: it is used; -ENOMEM. */
+int pid_alloc_this(int pid) must_check;
 /* A number that was allocated and never got a meaning. */
 void pid_cancel(int pid);
 /* Gives a used number a meaning / takes it away; the number is free again when it has none left. */
@@ -91,8 +93,8 @@ struct process *process_alloc(void) must_check;
 int task_thread_init(struct task *t, const struct thread *like, void (*entry)(void *task)) must_check;
 /* The usual entry: returns to the program's frame. */
 void task_start_running(void *task);
-/* Tells the program's memory that the thread leaves it (exit, exec): robust futexes, clear_child_tid, vfork. */
-void task_leave_memory(struct task *t);
+/* Tells the program's memory that the thread leaves it: futexes, clear_child_tid, vfork. again: exec. */
+void task_leave_memory(struct task *t, bool again);
 void task_init_caches(void);
 uint32_t task_limit(void);  /* how many threads fit in this machine's memory */
 extern uint32_t task_total; /* atomic: threads of programs alive */
@@ -124,10 +126,12 @@ struct exe {
 void exe_put(struct exe *e); /* NULL is allowed */
 
 /* --- others ------------------------------------------------------------------------------------------------------ */
+void vdso_init(void);
 void itimer_init_process(struct process *p);
 void oom_init(void);
 int64_t oom_points(struct process *p, int64_t total_pages); /* what /proc/pid/oom_score is made of */
 void procfs_pid_init(void);
+void procfs_sched_init(void);
 void usage_add(struct usage *to, const struct usage *from);
 /* What t has used so far. */
 void task_usage(const struct task *t, struct usage *out);

@@ -44,6 +44,23 @@ static size_t free_number(void)
 	return n;
 }
 
+/* Room for what the numbers around n mean. -ENOMEM. */
+static int slots_make(size_t n)
+{
+	struct pid_slot *page = kzalloc(PAGE_SIZE);
+
+	if (!page)
+		return -ENOMEM;
+	irqflags_t f = spin_lock(&pid_lock);
+	if (!pid_slots[n / SLOTS_PER_PAGE]) {
+		atomic_store_release(&pid_slots[n / SLOTS_PER_PAGE], page);
+		page = NULL;
+	}
+	spin_unlock(&pid_lock, f);
+	kfree(page);
+	return 0;
+}
+
 int pid_alloc(int *out)
 {
 	for (;;) {
@@ -62,17 +79,27 @@ int pid_alloc(int *out)
 			return 0;
 		}
 		spin_unlock(&pid_lock, f);
+		int err = slots_make(n);
+		if (err)
+			return err;
+	}
+}
 
-		struct pid_slot *page = kzalloc(PAGE_SIZE);
-		if (!page)
-			return -ENOMEM;
-		f = spin_lock(&pid_lock);
-		if (!pid_slots[n / SLOTS_PER_PAGE]) {
-			atomic_store_release(&pid_slots[n / SLOTS_PER_PAGE], page);
-			page = NULL;
-		}
+int pid_alloc_this(int pid)
+{
+	size_t n = (size_t)pid;
+
+	for (;;) {
+		irqflags_t f = spin_lock(&pid_lock);
+		bool used = bitmap_test(pid_used, n), room = pid_slots[n / SLOTS_PER_PAGE];
+		if (!used && room)
+			bitmap_set(pid_used, n);
 		spin_unlock(&pid_lock, f);
-		kfree(page);
+		if (used || room)
+			return used ? -EEXIST : 0;
+		int err = slots_make(n);
+		if (err)
+			return err;
 	}
 }
 

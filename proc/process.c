@@ -86,7 +86,9 @@ void process_init(void)
 	futex_init();
 	jobs_init();
 	oom_init();
+	vdso_init();
 	procfs_pid_init();
+	procfs_sched_init();
 }
 
 /* --- what others may look through -------------------------------------------------------------------------------- */

@@ -11,6 +11,7 @@
 #include "lib/list.h"
 #include "lib/types.h"
 #include "proc/fdtable.h"
+#include "proc/rseq.h"
 #include "proc/signal.h"
 #include "sched/thread.h"
 #include "sched/timer.h"
@@ -34,6 +35,14 @@ struct user_account;
 struct vfork_wait;
 struct exe;
 struct tty;
+
+/* What a thread has to do with futexes (futex.h). */
+struct futex_task {
+	uptr_t robust_list;   /* own, read by get_robust_list: set_robust_list(2) */
+	struct spinlock lock; /* LOCK_FUTEX_TASK: what follows */
+	struct list pi_owned; /* of the PI futexes it owns those that somebody waits for */
+	uint8_t life;	      /* enum futex_life */
+};
 
 struct altstack {
 	uint64_t sp, size;
@@ -60,7 +69,8 @@ struct task {
 	struct altstack altstack;      /* own */
 	uptr_t set_child_tid;	       /* own: written when it first runs */
 	uptr_t clear_child_tid;	       /* own: set_tid_address(2) */
-	uptr_t robust_list;	       /* own: set_robust_list(2) */
+	struct futex_task futex;
+	struct task_rseq rseq;	       /* own: rseq(2) */
 	struct task_restart {	       /* own: restart_syscall(2) calls fn(self) */
 		long (*fn)(struct task *t);
 		uint64_t deadline_ns;

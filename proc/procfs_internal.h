@@ -17,6 +17,8 @@ void procfs_target_put(struct procfs_target *t);
 int procfs_show_stat(int pid, int tid, struct text *t);
 int procfs_show_statm(int pid, int tid, struct text *t);
 int procfs_show_status(int pid, int tid, struct text *t);
+/* procfs_sched.c */
+int procfs_show_schedstat(int pid, int tid, struct text *t);
 /* procfs_memory.c */
 int procfs_show_maps(int pid, int tid, struct text *t);
 int procfs_show_smaps(int pid, int tid, struct text *t);

@@ -446,6 +446,7 @@ static const struct procfs_process_entry entries[] = {
 	{.name = "stat", .mode = TEXT(0444), .show = procfs_show_stat},
 	{.name = "statm", .mode = TEXT(0444), .show = procfs_show_statm},
 	{.name = "status", .mode = TEXT(0444), .show = procfs_show_status},
+	{.name = "schedstat", .mode = TEXT(0444), .show = procfs_show_schedstat},
 	{.name = "cmdline", .mode = TEXT(0444), .show = procfs_show_cmdline},
 	{.name = "environ", .mode = TEXT(0400), .show = procfs_show_environ},
 	{.name = "auxv", .mode = TEXT(0400), .show = procfs_show_auxv},

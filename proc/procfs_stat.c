@@ -97,7 +97,7 @@ static void snap_task(struct task *t, struct snapshot *s)
 	s->policy = t->thread.policy;
 	s->rt_priority = t->thread.rt_priority;
 	s->cpu = t->thread.cpu;
-	s->affinity = t->thread.affinity;
+	s->affinity = sched_get_affinity(&t->thread);
 	s->wchan = s->state != 'R' && READ_ONCE(t->thread.wait_reason) != NULL;
 	s->cred = task_cred(t);
 	s->queued = (uint64_t)MAX(atomic_load_relaxed(&t->account->signals), 0);
@@ -294,6 +294,28 @@ static void show_capabilities(const struct cred *c, struct text *t)
 		    (ull)c->cap_ambient);
 }
 
+/* As a mask in words of 32 bits, and as a list of ranges (man 7 cpuset, "Formats"). */
+static void show_cpus(uint64_t mask, struct text *t)
+{
+	if (cpus_online > 32)
+		text_printf(t, "Cpus_allowed:\t%llx,%08llx\nCpus_allowed_list:\t", (ull)(mask >> 32),
+			    (ull)(mask & UINT32_MAX));
+	else
+		text_printf(t, "Cpus_allowed:\t%llx\nCpus_allowed_list:\t", (ull)mask);
+	const char *comma = "";
+	for (unsigned i = 0, end; i < CPUS_MAX; i = end + 1) {
+		for (end = i; end < CPUS_MAX && (mask & BIT(end)); end++)
+			;
+		if (end == i)
+			continue;
+		text_printf(t, "%s%u", comma, i);
+		if (end - i > 1)
+			text_printf(t, "-%u", end - 1);
+		comma = ",";
+	}
+	text_printf(t, "\n");
+}
+
 int procfs_show_status(int pid, int tid, struct text *t)
 {
 	struct snapshot s;
@@ -315,17 +337,10 @@ int procfs_show_status(int pid, int tid, struct text *t)
 	text_printf(t, "Threads:\t%u\n", MAX(s.threads, 1u));
 	show_signals(&s, t);
 	show_capabilities(s.cred, t);
-	uint64_t cpus_mask = s.affinity & (cpus_online >= 64 ? UINT64_MAX : BIT(cpus_online) - 1);
-	text_printf(t, "NoNewPrivs:\t%d\nSeccomp:\t0\nCpus_allowed:\t%llx\nCpus_allowed_list:\t", s.no_new_privs,
-		    (ull)cpus_mask);
-	const char *comma = "";
-	for (unsigned i = 0; i < cpus_online; i++)
-		if (cpus_mask & BIT(i)) {
-			text_printf(t, "%s%u", comma, i);
-			comma = ",";
-		}
+	text_printf(t, "NoNewPrivs:\t%d\nSeccomp:\t0\n", s.no_new_privs);
+	show_cpus(s.affinity, t);
 	text_printf(t,
-		    "\nMems_allowed:\t1\nMems_allowed_list:\t0\nvoluntary_ctxt_switches:\t%llu\nnonvoluntary_ctxt_"
+		    "Mems_allowed:\t1\nMems_allowed_list:\t0\nvoluntary_ctxt_switches:\t%llu\nnonvoluntary_ctxt_"
 		    "switches:\t%llu\n",
 		    (ull)s.own.switches_voluntary, (ull)s.own.switches_involuntary);
 	snap_free(&s);

@@ -251,6 +251,8 @@ static void push_handler(struct task *t, struct trap_frame *f, const struct sign
 	uint64_t sp = trap_sp(f).v;
 	struct altstack *alt = &t->altstack;
 
+	if (unlikely(!rseq_signal(f, info->signo)))
+		return;
 	if ((act->flags & SA_ONSTACK) && alt->size && !(alt->flags & SS_DISABLE) && !on_altstack(alt, sp))
 		sp = alt->sp + alt->size;
 	signal_info_to_user(info, image);

@@ -106,14 +106,19 @@ int signal_tgkill(int tgid, int tid, int sig, const struct signal_info *info)
 				   .pid = process_current()->pid,
 				   .uid = task_current()->cred->uid};
 
-	if (sig < 0 || sig > SIGNALS || tid <= 0)
+	if (tid <= 0)
 		return -EINVAL;
 	struct task *t = task_find(tid);
 	if (!t)
 		return -ESRCH;
 	int err = -ESRCH;
-	if (tgid <= 0 || t->process->pid == tgid)
-		err = may_signal(t->process, sig) ? signal_send_task(t, sig, info ? info : &mine) : -EPERM;
+	/* A thread that is not there comes before a signal that is none. */
+	if (tgid <= 0 || t->process->pid == tgid) {
+		if (sig < 0 || sig > SIGNALS)
+			err = -EINVAL;
+		else
+			err = may_signal(t->process, sig) ? signal_send_task(t, sig, info ? info : &mine) : -EPERM;
+	}
 	task_put(t);
 	return err;
 }

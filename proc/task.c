@@ -8,6 +8,7 @@
 #include "mm/page.h"
 #include "mm/slab.h"
 #include "mm/usercopy.h"
+#include "proc/futex.h"
 #include "proc/internal.h"
 #include "proc/user_return.h"
 
@@ -53,6 +54,7 @@ struct task *task_alloc(void)
 	t->thread.user = true;
 	t->thread.release = task_release;
 	signal_pending_init(&t->pending);
+	futex_task_init(t);
 	t->altstack.flags = SS_DISABLE;
 	return t;
 }

@@ -23,6 +23,12 @@
  * release sequence, so the poll after it sees the condition.  That an executor with a non-empty queue does not sleep is
  * argued in lib/ready_queue.h.
  *
+ * Sleeping.  An executor with nothing ready is its CPU's idle thread (sched_sleep_idling(), argued in sched.c): nothing
+ * else runnable, the CPU halts in it, so an interrupt that wakes a task on an idle CPU finds the thread that polls it
+ * already there, and a switch there and one back are spared.  Any thread comes before it as long as nothing is ready;
+ * from the wake-up on it is the real-time thread it always was, and tasks run in it with interrupts on and can be
+ * pre-empted.  A task that blocks (on a mutex) blocks an ordinary thread, not the idling: that is taken over.
+ *
  * Scheduling.  The thread is SCHED_FIFO: a key press is dealt with at the end of its interrupt whatever else runs.  But
  * tasks that keep one another awake must not take the machine from the programs, so a burst of more than BURST_NS goes
  * on as an ordinary thread with its fair share, until there is nothing ready.
@@ -251,7 +257,7 @@ static void executor_sleep(struct executor *e)
 	if (ready_sleep(&e->queue)) {
 		NARROW_PLACE(EXECUTOR_MAY_SLEEP);
 		e->sleeps++;
-		sched_switch();
+		sched_sleep_idling();
 	}
 	WRITE_ONCE(e->thread.state, THREAD_RUNNABLE);
 	ready_woken(&e->queue);

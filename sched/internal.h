@@ -3,6 +3,7 @@
  */
 #pragma once
 
+#include <arch/cpu.h>
 #include "lib/types.h"
 #include "sched/thread.h"
 
@@ -34,5 +35,22 @@ uint32_t sched_active_threads(void);
 /* sched.c: executor_wake(cpu) will be called at this CPU's next switch, which is asked for. Interrupts off; any lock may
  * be held. */
 void sched_kick_executor(uint32_t cpu);
+/*
+ * sched.c: as sched_switch(), for a kernel thread bound to this CPU that never ends (the executor), with its state set
+ * to SLEEPING; and while nothing else is runnable here, it is this thread that idles. Returns when it was woken.
+ */
+void sched_sleep_idling(void);
 /* executor.c */
 void executor_wake(uint32_t cpu);
+/* The CPU that runs t right now, or NULL. t is not followed: it may be gone. What is found is old at once. */
+static inline struct cpu *cpu_running(const struct thread *t)
+{
+	unsigned seen = 0;
+	for (unsigned i = 0; i < CPUS_MAX && seen < READ_ONCE(cpus_online); i++) {
+		struct cpu *c = cpus[i];
+		if (c && READ_ONCE(c->current) == t)
+			return c;
+		seen += c != NULL;
+	}
+	return NULL;
+}

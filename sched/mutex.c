@@ -1,123 +1,188 @@
 /*
  * Mutex: theory.
  *
- * One word says it all: the owner's address, with bit 0 set while somebody waits.  Taking a free one and releasing one
- * nobody waits for is a single compare-and-exchange.
+ * One word says it all (pi.h): the owner's address, with two flags below.  Taking a free mutex and releasing one nobody
+ * waits for is a single compare-and-exchange: indivisible also against interrupts, so it needs no lock and no cli.
  *
- * Whoever finds it taken enters the list, under the list's lock, sets bit 0 and sleeps.  The release that sees bit 0
- * takes the longest waiter off the list and writes IT as the owner, so the lock is never free while somebody waits: no
- * overtaking, no starvation, and a woken thread needs no second try.  The price is that the lock is idle while the new
- * owner wakes up, which matters only under contention.
+ * Contended, in this order:
+ *  - Spinning.  While the owner runs on another CPU it will most likely be done sooner than a sleep and a wake-up take;
+ *    so a newcomer watches the word for a while.  It stops when the owner leaves its CPU, when it should itself leave
+ *    its own, or after SPIN_TURNS.  The owner may end and its memory be freed meanwhile: so it is not looked at.  Its
+ *    address is compared with what each CPU says it runs.
+ *  - Sleeping.  Under L it enters the queue (by priority, then arrival), sets PI_WAITERS and sleeps.  From then on the
+ *    owner must release under L, so under L an owner stays.
  *
- * Bit 0 is set and cleared under the list's lock only, and is set exactly while the list is not empty.  A waiter that
- * is killed removes itself under the same lock, unless it finds it has become the owner meanwhile: then it has the lock
- * and says so.
+ * Release with waiters: the word becomes free (PI_WAITERS alone) and the first waiter is woken.  Until that one runs, a
+ * thread that runs already may take the mutex: the mutex is not idle for the length of a wake-up (barging).  A waiter
+ * that wakes up and finds it taken has been passed over; it sets PI_HANDOFF, and the next release makes it the owner
+ * directly.  So nobody is passed over twice while it stands first, and with arrival order nobody starves.  If the first
+ * waiter has a real-time priority it is made the owner at once: nobody less urgent gets in between.
  *
- * Rejected: spinning for a while before sleeping (one CPU; and it needs the owner's on_cpu, to be measured with
- * several); barging (faster on average, but a waiter can starve).
+ * Priority inheritance is pi.c's.  A newcomer that takes a free mutex with waiters gets no boost from them, as it needs
+ * none: they have no priority, or the mutex would have been handed on.
+ *
+ * Memory order.  Taking is an acquire and releasing a release on the word, also when the word is granted by another
+ * thread (its release store, or L).  No wake-up is lost: the sleeper sets its state under L after it has found the word
+ * taken, the releaser changes the word under L and then wakes: whichever holds L later sees what the other did.  The
+ * kill bit is set without L, therefore the fence between state and bit (sched.c).
+ *
+ * Lifetime: the last thing a releaser touches is either the word (fast path) or L, and the next owner cannot release
+ * without L if there were waiters; so an owner may free the mutex after its own release.
+ *
+ * Rejected: handing over always (fair, but each contended release then costs two switches: the mutex idles while the
+ * next owner wakes up); a queue of spinners (MCS: a node per spinner; they stop after SPIN_TURNS anyway).
  */
 #include "sched/mutex.h"
 
 #include "abi/errno_kernel.h"
 #include "core/panic.h"
+#include "sched/internal.h"
 #include "sched/sched.h"
 #include "sync/atomic.h"
 #include "sync/lockdep.h"
 
-#define HAS_WAITERS 1ul
-
-static uintptr_t *owner_word(struct mutex *m)
-{
-	return (uintptr_t *)&m->owner;
-}
+#define SPIN_TURNS 1000u
 
 void mutex_init(struct mutex *m, enum lock_rank rank, const char *name)
 {
-	*m = (struct mutex){.rank = (uint8_t)rank, .name = name};
-	wait_queue_init(&m->waiters);
+	*m = (struct mutex)MUTEX_INIT(*m, (uint8_t)rank, name);
 }
 
 bool mutex_is_mine(const struct mutex *m)
 {
-	return ((uintptr_t)READ_ONCE(m->owner) & ~HAS_WAITERS) == (uintptr_t)thread_current();
+	return pi_owner(&m->pi) == thread_current();
 }
 
 static always_inline bool try_fast(struct mutex *m)
 {
 	uintptr_t expected = 0;
-	return atomic_cas(owner_word(m), &expected, (uintptr_t)thread_current());
+	return atomic_cas(&m->pi.word, &expected, (uintptr_t)thread_current());
 }
 
-/* Takes it, or enters the list. True: taken. */
-static bool take_or_enter(struct mutex *m, struct waiter *w, uint32_t state)
+/* Watches the word while its owner runs. True: taken. */
+static bool spin(struct pi_lock *l)
 {
-	irqflags_t f = spin_lock(&m->waiters.lock);
-	uintptr_t old = atomic_load_relaxed(owner_word(m));
-	bool taken = false;
+	const struct thread *watched = NULL;
+	struct cpu *at = NULL;
+
+	if (cpus_online == 1)
+		return false;
+	for (unsigned i = 0; i < SPIN_TURNS; i++) {
+		uintptr_t word = atomic_load_relaxed(&l->word);
+		const struct thread *owner = (const struct thread *)(word & ~PI_FLAGS);
+		if (word & PI_HANDOFF)
+			return false; /* the next owner is chosen */
+		if (!owner) {
+			if (atomic_cas(&l->word, &word, (uintptr_t)thread_current() | word))
+				return true;
+			continue;
+		}
+		if (owner != watched) {
+			watched = owner;
+			at = cpu_running(owner);
+		}
+		if (!at || READ_ONCE(at->current) != owner || thread_has_work(thread_current(), WORK_RESCHED))
+			return false;
+		cpu_relax();
+	}
+	return false;
+}
+
+/* L held. Takes it if it is free and not reserved for another; w: the caller's place in the queue, NULL: none yet. If
+ * not, PI_WAITERS is set. */
+static bool take_locked(struct pi_lock *l, struct pi_waiter *w)
+{
+	uintptr_t word = atomic_load_relaxed(&l->word);
+
 	for (;;) {
-		if (!old) {
-			if ((taken = atomic_cas(owner_word(m), &old, (uintptr_t)w->thread)))
-				break;
-		} else if (old & HAS_WAITERS || atomic_cas(owner_word(m), &old, old | HAS_WAITERS)) {
-			break;
+		bool reserved = word & PI_HANDOFF && l->first != w;
+		if (!(word & ~PI_FLAGS) && !reserved && (!w || l->first == w)) {
+			if (!w) {
+				if (atomic_cas(&l->word, &word, (uintptr_t)thread_current() | (word & PI_WAITERS)))
+					return true;
+			} else if (atomic_cas(&l->word, &word, (uintptr_t)w->thread | PI_WAITERS)) {
+				pi_own_locked(l, w);
+				return true;
+			}
+		} else if (word & PI_WAITERS || atomic_cas(&l->word, &word, word | PI_WAITERS)) {
+			return false;
 		}
 	}
-	if (!taken) {
-		list_push_back(&m->waiters.waiters, &w->node);
-		w->thread->wait_reason = m->name;
-		w->thread->state = state;
-	}
-	spin_unlock(&m->waiters.lock, f);
-	return taken;
 }
 
-/* Gives up waiting. True: it was granted at the last moment after all. */
-static bool leave(struct mutex *m, struct waiter *w)
+/* L held: the caller stands first and has been woken in vain. */
+static void reserve_locked(struct pi_lock *l)
 {
-	irqflags_t f = spin_lock(&m->waiters.lock);
-	bool mine = mutex_is_mine(m);
-	if (!mine) {
-		list_remove(&w->node);
-		if (list_empty(&m->waiters.waiters))
-			__atomic_fetch_and(owner_word(m), ~HAS_WAITERS, __ATOMIC_ACQ_REL);
-	}
-	spin_unlock(&m->waiters.lock, f);
-	return mine;
+	(void)__atomic_fetch_or(&l->word, PI_HANDOFF, __ATOMIC_RELAXED);
+}
+
+/* L held: w gives up. Returns where the chain has to be walked from. */
+static struct thread *give_up_locked(struct pi_lock *l, struct pi_waiter *w)
+{
+	struct thread *owner = pi_leave_locked(l, w);
+
+	if (!l->first)
+		__atomic_fetch_and(&l->word, ~PI_FLAGS, __ATOMIC_ACQ_REL);
+	else if (!pi_owner(l)) /* it was w that had been told of the free mutex */
+		(void)sched_wake(l->first->thread, WAKE_NORMAL);
+	return owner;
 }
 
 static noinline int lock_slow(struct mutex *m, bool killable)
 {
-	struct thread *t = thread_current();
-	struct waiter w = {.thread = t};
+	struct thread *t = thread_current(), *walk = NULL;
+	struct pi_lock *l = &m->pi;
+	struct pi_waiter w = {.thread = t};
 	uint32_t state = killable ? THREAD_SLEEPING : THREAD_BLOCKED;
+	bool entered = false;
 	int err = 0;
 
 	if (CONFIG_DEBUG && mutex_is_mine(m))
 		panic("mutex %s taken again by its owner", m->name);
-	if (take_or_enter(m, &w, state))
+	if (spin(l))
 		return 0;
 	for (;;) {
-		/* The state is set; a grant or a kill from here on ends the sleep (sched.c). */
-		atomic_fence();
-		if (mutex_is_mine(m))
-			break;
-		if (killable && thread_has_work(t, WORK_KILL)) {
-			t->state = THREAD_RUNNABLE;
-			err = leave(m, &w) ? 0 : -ERESTARTSYS;
+		irqflags_t f = spin_lock(&l->lock);
+		if (w.granted || take_locked(l, entered ? &w : NULL)) {
+			spin_unlock(&l->lock, f);
 			break;
 		}
-		sched_switch();
-		t->state = state;
+		if (!entered) {
+			walk = pi_enter_locked(l, &w, false);
+			entered = true;
+		} else if (killable && thread_has_work(t, WORK_KILL)) {
+			walk = give_up_locked(l, &w);
+			spin_unlock(&l->lock, f);
+			err = -ERESTARTSYS;
+			break;
+		} else if (l->first == &w) {
+			reserve_locked(l);
+		}
+		/* Free, reserved for who stood first until now, and that is no longer true: nobody else will come for it. */
+		bool again = l->first == &w && !pi_owner(l);
+		t->wait_reason = m->name;
+		WRITE_ONCE(t->state, again ? THREAD_RUNNABLE : state);
+		spin_unlock(&l->lock, f);
+		if (walk)
+			(void)pi_walk(walk, NULL);
+		walk = NULL;
+		atomic_fence();
+		if (killable && thread_has_work(t, WORK_KILL))
+			WRITE_ONCE(t->state, THREAD_RUNNABLE);
+		else if (!again)
+			sched_switch();
 	}
-	t->state = THREAD_RUNNABLE;
+	WRITE_ONCE(t->state, THREAD_RUNNABLE);
+	if (walk)
+		(void)pi_walk(walk, NULL);
 	return err;
 }
 
 void mutex_lock_nested(struct mutex *m, enum lock_rank rank)
 {
 	if (CONFIG_DEBUG) {
-		lockdep_may_sleep();
 		lockdep_acquire(m, rank, m->name, true);
+		lockdep_may_sleep();
 	}
 	if (unlikely(!try_fast(m)))
 		(void)lock_slow(m, false);
@@ -131,8 +196,8 @@ void mutex_lock(struct mutex *m)
 int mutex_lock_killable(struct mutex *m)
 {
 	if (CONFIG_DEBUG) {
-		lockdep_may_sleep();
 		lockdep_acquire(m, m->rank, m->name, true);
+		lockdep_may_sleep();
 	}
 	if (likely(try_fast(m)))
 		return 0;
@@ -151,24 +216,24 @@ bool mutex_trylock(struct mutex *m)
 	return true;
 }
 
-static noinline void unlock_slow(struct mutex *m)
+/* False: the waiters have gone meanwhile, the fast way is open again. */
+static noinline bool unlock_slow(struct pi_lock *l)
 {
-	irqflags_t f = spin_lock(&m->waiters.lock);
-	struct list_node *n = list_pop_front(&m->waiters.waiters);
-	if (!n) { /* the last waiter was killed between our look and the lock */
-		atomic_store_release(owner_word(m), 0);
+	SPIN_GUARD(&l->lock);
+	struct pi_waiter *first = l->first;
+
+	if (!first)
+		return false;
+	pi_disown_locked(l, thread_current());
+	struct thread *t = first->thread;
+	if (first->key.rank < PI_KEY_NONE || atomic_load_relaxed(&l->word) & PI_HANDOFF) {
+		pi_own_locked(l, first);
+		first->granted = 1; /* it sees it under L: until then first, and t, stay where they are */
 	} else {
-		struct thread *t = LIST_ENTRY(n, struct waiter, node)->thread;
-		/* Its stack, and with it the waiter, may go as soon as it sees itself as the owner; the thread itself
-		 * is waiting for us here. */
-		thread_get(t);
-		atomic_store_release(owner_word(m), (uintptr_t)t | (list_empty(&m->waiters.waiters) ? 0 : HAS_WAITERS));
-		sched_wake(t, WAKE_NORMAL);
-		spin_unlock(&m->waiters.lock, f);
-		thread_put(t);
-		return;
+		atomic_store_release(&l->word, PI_WAITERS);
 	}
-	spin_unlock(&m->waiters.lock, f);
+	(void)sched_wake(t, WAKE_NORMAL);
+	return true;
 }
 
 void mutex_unlock(struct mutex *m)
@@ -178,7 +243,9 @@ void mutex_unlock(struct mutex *m)
 			panic("mutex %s released by %s, who does not hold it", m->name, thread_current()->name);
 		lockdep_release(m);
 	}
-	uintptr_t expected = (uintptr_t)thread_current();
-	if (unlikely(!atomic_cas(owner_word(m), &expected, 0)))
-		unlock_slow(m);
+	for (;;) {
+		uintptr_t expected = (uintptr_t)thread_current();
+		if (likely(atomic_cas(&m->pi.word, &expected, 0)) || unlock_slow(&m->pi))
+			return;
+	}
 }

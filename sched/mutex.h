@@ -1,24 +1,26 @@
 /*
- * Sleeping locks: mutex (one holder) and rwlock (many readers or one writer, writers not starved).
- * Thread context only. Held across sleeps, user copies and I/O. Ranked like spinlocks (sync/lock_order.h).
+ * Sleeping locks: mutex (one holder, who inherits the priority of those that wait) and rwlock (many readers or one
+ * writer; nobody starves).  Thread context only, interrupts on.  Held across sleeps, user copies and I/O.  Ranked like
+ * spinlocks (sync/lock_order.h).  Theory in mutex.c and rwlock.c.
  */
 #pragma once
 
+#include "lib/list.h"
 #include "lib/types.h"
-#include "sched/wait.h"
+#include "sched/pi.h"
+#include "sync/lockdep.h"
 #include "sync/lock_order.h"
 
 struct mutex {
-	struct thread *owner; /* NULL: free. Low bit set: there are waiters. */
+	struct pi_lock pi;
 	uint8_t rank;
 	const char *name;
-	struct wait_queue waiters;
 };
 
 void mutex_init(struct mutex *m, enum lock_rank rank, const char *name);
-#define MUTEX_INIT(var, rank_, name_)                                                     \
-	{                                                                                 \
-		.rank = (rank_), .name = (name_), .waiters = WAIT_QUEUE_INIT(var.waiters) \
+#define MUTEX_INIT(var, rank_, name_)                                       \
+	{                                                                   \
+		.pi = PI_LOCK_INIT(name_), .rank = (rank_), .name = (name_) \
 	}
 void mutex_lock(struct mutex *m);
 /* Same with another rank for the second lock of a class (child inode, the aspace being copied to). */
@@ -45,11 +47,12 @@ static inline struct mutex *mutex_guard_take(struct mutex *m)
 	maybe_unused cleanup_with(mutex_guard_release) = mutex_guard_take(m)
 
 struct rwlock {
-	int32_t state; /* >0 readers, -1 writer */
-	uint32_t writers_waiting;
+	uint32_t state;	       /* RW_… and the number of readers */
 	uint8_t rank;
+	struct thread *writer; /* who holds it, for those that spin: never followed */
 	const char *name;
-	struct wait_queue waiters;
+	struct spinlock lock;
+	struct list waiters; /* lock: in order of arrival */
 };
 
 void rwlock_init(struct rwlock *l, enum lock_rank rank, const char *name);

@@ -170,6 +170,8 @@ int sched_set_params(struct thread *t, const struct sched_params *p)
 		}
 	}
 	change_end(t, &c);
+	if (!err)
+		pi_priority_changed(t); /* what it waits for has another order now, and its owner another boost */
 	return err;
 }
 
@@ -191,7 +193,7 @@ void sched_get_params(struct thread *t, struct sched_params *out)
 int sched_set_policy(struct thread *t, int policy, int rt_priority)
 {
 	struct sched_params p;
-	if (policy < 0 || policy > UINT8_MAX || policy == SCHED_DEADLINE || rt_priority < 0 ||
+	if (policy < 0 || policy > (int)UINT8_MAX || policy == SCHED_DEADLINE || rt_priority < 0 ||
 	    rt_priority >= RT_PRIORITIES)
 		return -EINVAL;
 	sched_get_params(t, &p);

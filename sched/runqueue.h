@@ -19,14 +19,14 @@
 
 #define RT_PRIORITIES 100 /* 1..99 are used */
 #define WEIGHT_NICE_0 1024u
-#define SLICE_NS (3 * NSEC_PER_MSEC)		/* what a fair thread requests at a time unless told otherwise */
+#define SLICE_NS (3 * NSEC_PER_MSEC) /* what a fair thread requests at a time unless told otherwise */
 #define SLICE_MIN_NS (100 * NSEC_PER_USEC)
 #define SLICE_MAX_NS (100 * NSEC_PER_MSEC)
-#define SLICE_WOKEN_NS (750 * NSEC_PER_USEC)	/* the first request after a sleep is not longer */
+#define SLICE_WOKEN_NS (750 * NSEC_PER_USEC) /* the first request after a sleep is not longer */
 #define SLICE_RR_NS (100 * NSEC_PER_MSEC)
-#define SAMPLE_MIN_NS (10 * NSEC_PER_MSEC)	/* tick while one thread runs alone: only splits its time … */
-#define SAMPLE_MAX_NS NSEC_PER_SEC		/* … and gets rarer while each finds what the last did */
-#define LAG_SLICES 2				/* how many requests a thread may be ahead or behind after a sleep */
+#define SAMPLE_MIN_NS (10 * NSEC_PER_MSEC) /* tick while one thread runs alone: only splits its time … */
+#define SAMPLE_MAX_NS NSEC_PER_SEC	   /* … and gets rarer while each finds what the last did */
+#define LAG_SLICES 2			   /* how many requests a thread may be ahead or behind after a sleep */
 #define REBASE_NS (64 * NSEC_PER_MSEC)
 
 /* The fair threads that wait. Virtual times are compared as signed differences: they may wrap. */
@@ -41,16 +41,17 @@ struct fair_queue {
 struct run_queue {
 	struct spinlock lock; /* LOCK_RUNQUEUE: all below, unless said otherwise */
 	uint32_t cpu;
-	uint32_t runnable;	/* running or queued, without idle and exhausted ones; read without the lock as a hint */
-	uint32_t blocked;	/* switched away from in THREAD_BLOCKED: they count for the load average */
+	uint32_t runnable; /* running or queued, without idle and exhausted ones; read without the lock as a hint */
+	uint32_t blocked;  /* switched away from in THREAD_BLOCKED: they count for the load average */
 	struct thread *current; /* the thread that has the CPU */
-	struct thread *idle;
-	struct thread *previous; /* switched away from last, until the thread switched to has looked; own CPU only */
-	struct thread *misplaced; /* queued here but not allowed here: to be moved after the switch; own CPU only */
-	uint64_t tick_ns;	 /* when the scheduler wants the timer; UINT64_MAX: not */
-	bool kicked;		 /* an interrupt is on its way that will end in a switch */
-	uint8_t urgency;	 /* of `current`: thread_urgency(); read without the lock as a hint */
-	bool sampled_user;	 /* what the last tick found */
+	struct thread *idle; /* has it when nothing is runnable: the spare one, or an executor that sleeps (sched.c) */
+	struct thread *spare_idle; /* the CPU's first flow of control; stays the same */
+	struct thread *previous;   /* switched away from last, until the thread switched to has looked; own CPU only */
+	struct thread *misplaced;  /* queued here but not allowed here: to be moved after the switch; own CPU only */
+	uint64_t tick_ns;	   /* when the scheduler wants the timer; UINT64_MAX: not */
+	bool kicked;		   /* an interrupt is on its way that will end in a switch */
+	uint8_t urgency;	   /* of `current`: thread_urgency(); read without the lock as a hint */
+	bool sampled_user;	   /* what the last tick found */
 
 	uint32_t special; /* queued threads that are real-time or DEADLINE, without exhausted ones */
 	struct fair_queue fair;
@@ -65,10 +66,10 @@ struct run_queue {
 	bool rt_throttled;	       /* they have had their part of this period */
 	uint64_t rt_used_ns, rt_period_end_ns;
 
-	struct thread *dl_first;       /* earliest of dl_ready */
-	struct rb_root dl_ready;       /* by dl_due() */
+	struct thread *dl_first; /* earliest of dl_ready */
+	struct rb_root dl_ready; /* by dl_due() */
 	struct thread *dl_exhausted_first;
-	struct rb_root dl_exhausted;   /* by dl.refill_ns: neither queued for the CPU nor asleep */
+	struct rb_root dl_exhausted; /* by dl.refill_ns: neither queued for the CPU nor asleep */
 
 	uint64_t balance_ns; /* when to compare with other CPUs next; own CPU only */
 	uint32_t balance_round;
@@ -261,11 +262,11 @@ static always_inline void rq_account(struct run_queue *rq, struct thread *t, uin
 	if (unlikely((int64_t)delta <= 0))
 		return;
 	t->switched_in_ns = now;
-	t->exec_ns += delta;
-	if (t == rq->idle) {
+	if (t == rq->idle) { /* nobody's run time, and not the executor's either */
 		rq->idle_ns += delta;
 		return;
 	}
+	t->exec_ns += delta;
 	if (t->in_user) {
 		t->user_ns += delta;
 		rq->user_ns += delta;
@@ -317,8 +318,8 @@ static always_inline void rq_leave(struct run_queue *rq, struct thread *t)
 
 /* What a fair thread that is not running wants, in virtual time. */
 struct fair_request {
-	int64_t lag_ns;	       /* how far it is behind the mean */
-	uint64_t length_ns;    /* how long it wants to run */
+	int64_t lag_ns;		/* how far it is behind the mean */
+	uint64_t length_ns;	/* how long it wants to run */
 	uint64_t head_start_ns; /* how much earlier than that its deadline is */
 };
 

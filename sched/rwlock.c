@@ -1,129 +1,180 @@
 /*
  * Reader-writer lock: theory.
  *
- * `state` is the number of readers, or -1 for a writer; taking a free or reader-held lock is one compare-and-exchange.
- * A reader that finds a writer waiting queues behind it, so writers don't starve; the queue is served in order of
- * arrival, so readers don't either.
+ * One word: RW_WRITER, RW_QUEUE (somebody stands in the queue), and the number of readers above them.  Taking and
+ * releasing without RW_QUEUE is a single compare-and-exchange or addition, indivisible also against interrupts.
  *
- * The queue is changed under its lock.  Who releases the lock to 0 and finds somebody queued grants: to the first if it
- * is a writer, else to all readers up to the next writer.  Granting changes `state` for the waiter before waking it.
- * Newcomers on the fast path may get in between; then the grant fails, and the newcomer's release grants again.
+ * With RW_QUEUE set nobody takes the lock but through the queue, which is served in order of arrival: who releases it
+ * last grants it to the first if that is a writer, else to all readers up to the next writer.  So neither starves,
+ * however many come.  Granting changes the word for the waiter before it is woken; the lock is never free while
+ * somebody stands in the queue, except under the queue's lock.
  *
- * No lost grant: a waiter enters the queue, fences, and tries to grant itself (as anybody may) before it sleeps; a
- * releaser changes state, which is a full fence, and then looks at the queue.
+ * Before it queues, a newcomer spins for a while if a writer has the lock and runs on another CPU, and nobody queues:
+ * it overtakes nobody by that.  Readers are not known by name, so nobody spins for them.
+ *
+ * RW_QUEUE is set and cleared under the queue's lock, and set exactly while the queue is not empty.  A release that sees
+ * it takes that lock, and finds the waiter or somebody who has served it: so no grant is lost.
+ *
+ * Memory order: taking is an acquire, releasing a release on the word; a grant is made under the queue's lock, which the
+ * waiter takes before it goes on, so all that the last holder wrote is seen, and the waiter's stack outlives the grant.
  *
  * Not recursive, also for readers: a writer that comes between the two would deadlock them.
+ *
+ * Rejected: overtaking by running writers, as the mutex allows (page faults are readers and come in crowds: they would
+ * have to be kept from starving by counting); inheritance (a boost for a crowd of readers has no single receiver).
  */
 #include "sched/mutex.h"
 
 #include "abi/errno_kernel.h"
 #include "core/panic.h"
+#include "sched/internal.h"
 #include "sched/sched.h"
 #include "sync/atomic.h"
 #include "sync/lockdep.h"
 
+#define RW_WRITER 1u
+#define RW_QUEUE 2u
+#define RW_READER 4u /* one of them */
+#define SPIN_TURNS 1000u
+
 struct rw_waiter {
-	struct waiter w;
+	struct list_node node;
+	struct thread *thread;
 	bool writer;
-	bool granted; /* l->waiters.lock to set; read by the waiter without */
+	bool granted; /* l->lock */
 };
 
 void rwlock_init(struct rwlock *l, enum lock_rank rank, const char *name)
 {
-	*l = (struct rwlock){.rank = (uint8_t)rank, .name = name};
-	wait_queue_init(&l->waiters);
+	*l = (struct rwlock){.rank = (uint8_t)rank, .name = name, .lock = SPINLOCK_INIT(LOCK_WAITQUEUE, name)};
+	list_init(&l->waiters);
 }
 
 static always_inline bool try_read(struct rwlock *l)
 {
-	int32_t s = atomic_load_relaxed(&l->state);
-	while (s >= 0)
-		if (atomic_cas(&l->state, &s, s + 1))
+	uint32_t s = atomic_load_relaxed(&l->state);
+	while (likely(!(s & (RW_WRITER | RW_QUEUE))))
+		if (likely(atomic_cas(&l->state, &s, s + RW_READER)))
 			return true;
 	return false;
 }
 
 static always_inline bool try_write(struct rwlock *l)
 {
-	int32_t s = 0;
-	return atomic_cas(&l->state, &s, -1);
+	uint32_t s = 0;
+	if (unlikely(!atomic_cas(&l->state, &s, RW_WRITER)))
+		return false;
+	atomic_store_relaxed(&l->writer, thread_current());
+	return true;
 }
 
-/* Gives the lock to whoever stands first, as far as it goes. l->waiters.lock held. */
-static void grant(struct rwlock *l)
+/* Watches a writer that runs. True: taken. */
+static bool spin(struct rwlock *l, bool writer)
 {
-	struct list_node *n;
-	while ((n = list_first(&l->waiters.waiters))) {
-		struct rw_waiter *r = container_of(n, struct rw_waiter, w.node);
-		bool writer = r->writer;
-		if (writer ? !try_write(l) : !try_read(l))
+	const struct thread *watched = NULL;
+	struct cpu *at = NULL;
+
+	if (cpus_online == 1)
+		return false;
+	for (unsigned i = 0; i < SPIN_TURNS; i++) {
+		uint32_t s = atomic_load_relaxed(&l->state);
+		if (s & RW_QUEUE)
+			return false;
+		if (!(s & RW_WRITER)) {
+			if (writer ? try_write(l) : try_read(l))
+				return true;
+			if (s)
+				return false; /* readers */
+			continue;
+		}
+		/* A writer that has just come may not have put its name down yet. */
+		const struct thread *owner = atomic_load_relaxed(&l->writer);
+		if (owner && owner != watched) {
+			watched = owner;
+			at = cpu_running(owner);
+		}
+		if ((owner && (!at || READ_ONCE(at->current) != owner)) ||
+		    thread_has_work(thread_current(), WORK_RESCHED))
+			return false;
+		cpu_relax();
+	}
+	return false;
+}
+
+/* l->lock held, RW_QUEUE set: gives the lock to whoever stands first, as far as it goes. */
+static void grant_locked(struct rwlock *l)
+{
+	struct rw_waiter *w;
+
+	while ((w = LIST_FIRST(&l->waiters, struct rw_waiter, node))) {
+		uint32_t s = atomic_load_relaxed(&l->state); /* with RW_QUEUE set it changes by releases only */
+		if (s & RW_WRITER || (w->writer && s >= RW_READER))
 			return;
-		list_remove(n);
-		if (writer)
-			l->writers_waiting--;
-		struct thread *t = r->w.thread;
-		thread_get(t); /* r lies on its stack and may go once granted is seen */
-		atomic_store_release(&r->granted, true);
-		sched_wake(t, WAKE_NORMAL);
-		thread_put(t);
-		if (writer)
-			return;
+		__atomic_fetch_add(&l->state, w->writer ? RW_WRITER : RW_READER, __ATOMIC_ACQ_REL);
+		if (w->writer)
+			atomic_store_relaxed(&l->writer, w->thread);
+		list_remove(&w->node);
+		if (list_empty(&l->waiters))
+			__atomic_fetch_and(&l->state, ~RW_QUEUE, __ATOMIC_RELAXED);
+		w->granted = true; /* it sees that under l->lock, and keeps w and itself until then */
+		(void)sched_wake(w->thread, WAKE_NORMAL);
 	}
 }
 
 static noinline int lock_slow(struct rwlock *l, bool writer, bool killable)
 {
 	struct thread *t = thread_current();
-	struct rw_waiter r = {.w.thread = t, .writer = writer};
+	struct rw_waiter w = {.thread = t, .writer = writer};
 	uint32_t state = killable ? THREAD_SLEEPING : THREAD_BLOCKED;
 	int err = 0;
 
-	irqflags_t f = spin_lock(&l->waiters.lock);
-	list_push_back(&l->waiters.waiters, &r.w.node);
-	l->writers_waiting += writer;
-	t->wait_reason = l->name;
-	t->state = state;
-	atomic_fence();
-	grant(l);
-	spin_unlock(&l->waiters.lock, f);
+	if (spin(l, writer))
+		return 0;
+	irqflags_t f = spin_lock(&l->lock);
+	list_push_back(&l->waiters, &w.node);
+	/* The lock may have been released just before: from here on releases come to the queue, and we are the first who
+	 * can grant. */
+	__atomic_fetch_or(&l->state, RW_QUEUE, __ATOMIC_ACQ_REL);
+	grant_locked(l);
 	for (;;) {
-		atomic_fence();
-		if (atomic_load_acquire(&r.granted))
+		if (w.granted)
 			break;
 		if (killable && thread_has_work(t, WORK_KILL)) {
-			f = spin_lock(&l->waiters.lock);
-			if (!r.granted) {
-				list_remove(&r.w.node);
-				l->writers_waiting -= writer;
-				err = -ERESTARTSYS;
-				grant(l); /* those behind may go now */
-			}
-			spin_unlock(&l->waiters.lock, f);
+			list_remove(&w.node);
+			if (list_empty(&l->waiters))
+				__atomic_fetch_and(&l->state, ~RW_QUEUE, __ATOMIC_RELAXED);
+			else
+				grant_locked(l); /* those behind may go now */
+			err = -ERESTARTSYS;
 			break;
 		}
-		sched_switch();
-		t->state = state;
+		t->wait_reason = l->name;
+		WRITE_ONCE(t->state, state);
+		spin_unlock(&l->lock, f);
+		atomic_fence(); /* state before the kill bit: sched.c */
+		if (!(killable && thread_has_work(t, WORK_KILL)))
+			sched_switch();
+		WRITE_ONCE(t->state, THREAD_RUNNABLE);
+		f = spin_lock(&l->lock);
 	}
-	t->state = THREAD_RUNNABLE;
+	spin_unlock(&l->lock, f);
 	return err;
 }
 
-static void released(struct rwlock *l)
+static noinline void release_slow(struct rwlock *l)
 {
-	if (unlikely(wait_queue_active(&l->waiters))) {
-		irqflags_t f = spin_lock(&l->waiters.lock);
-		grant(l);
-		spin_unlock(&l->waiters.lock, f);
-	}
+	SPIN_GUARD(&l->lock);
+	if (!list_empty(&l->waiters))
+		grant_locked(l);
 }
 
 void rwlock_read_lock(struct rwlock *l)
 {
 	if (CONFIG_DEBUG) {
-		lockdep_may_sleep();
 		lockdep_acquire(l, l->rank, l->name, true);
+		lockdep_may_sleep();
 	}
-	if (unlikely(READ_ONCE(l->writers_waiting) || !try_read(l)))
+	if (unlikely(!try_read(l)))
 		(void)lock_slow(l, false, false);
 }
 
@@ -131,17 +182,17 @@ void rwlock_read_unlock(struct rwlock *l)
 {
 	if (CONFIG_DEBUG)
 		lockdep_release(l);
-	int32_t before = atomic_fetch_add(&l->state, -1);
-	BUG_ON(before <= 0);
-	if (before == 1)
-		released(l);
+	uint32_t before = atomic_fetch_add(&l->state, -RW_READER);
+	BUG_ON(before < RW_READER || before & RW_WRITER);
+	if (unlikely(before == RW_READER + RW_QUEUE))
+		release_slow(l);
 }
 
 void rwlock_write_lock_nested(struct rwlock *l, enum lock_rank rank)
 {
 	if (CONFIG_DEBUG) {
-		lockdep_may_sleep();
 		lockdep_acquire(l, rank, l->name, true);
+		lockdep_may_sleep();
 	}
 	if (unlikely(!try_write(l)))
 		(void)lock_slow(l, true, false);
@@ -155,8 +206,8 @@ void rwlock_write_lock(struct rwlock *l)
 int rwlock_write_lock_killable(struct rwlock *l)
 {
 	if (CONFIG_DEBUG) {
-		lockdep_may_sleep();
 		lockdep_acquire(l, l->rank, l->name, true);
+		lockdep_may_sleep();
 	}
 	if (likely(try_write(l)))
 		return 0;
@@ -170,12 +221,14 @@ void rwlock_write_unlock(struct rwlock *l)
 {
 	if (CONFIG_DEBUG)
 		lockdep_release(l);
-	BUG_ON(atomic_load_relaxed(&l->state) != -1);
-	atomic_store_release(&l->state, 0);
-	released(l); /* begins with a full fence */
+	atomic_store_relaxed(&l->writer, NULL);
+	uint32_t before = __atomic_fetch_and(&l->state, ~RW_WRITER, __ATOMIC_RELEASE);
+	BUG_ON(!(before & RW_WRITER) || before >= RW_READER);
+	if (unlikely(before & RW_QUEUE))
+		release_slow(l);
 }
 
 bool rwlock_is_write_locked(const struct rwlock *l)
 {
-	return atomic_load_relaxed(&l->state) < 0;
+	return atomic_load_relaxed(&l->state) & RW_WRITER;
 }

@@ -39,6 +39,15 @@
  * times within a slice programs the timer once.  CPUs' clocks may differ a little: times are compared as signed
  * differences, and a negative run time counts as none.
  *
+ * Who idles.  rq->idle has the CPU when nothing is runnable.  That is the CPU's executor whenever it sleeps for want of
+ * ready tasks (sched_sleep_idling), so that waking a task on an idle CPU needs no switch: the thread that will poll it
+ * is the one that halts.  As rq->idle it is asleep like any sleeper: in no queue, not counted in `runnable`, any thread
+ * comes before it.  Whoever wakes it ends that under the lock: off the CPU it is queued, on it (the halt's interrupt, or
+ * an IPI, follows) it becomes the running thread where it stands, with its policy and priority.  rq->spare_idle, the
+ * flow of control the CPU was started with, takes its place meanwhile: while it polls, or waits for a lock in a poll.
+ * Only a thread bound to its CPU may idle so: another CPU could otherwise want a thread whose stack is stood on; and
+ * none that may die, or has page tables of its own, which would be kept alive.
+ *
  * Interrupts off is what stops pre-emption and keeps the CPU; there is no other counter.  WORK_RESCHED on the running
  * thread asks for a switch at the next return to user mode or, from an interrupt, to kernel code that had interrupts on; so that an
  * interrupt comes, whoever sets it sees to the tick.
@@ -61,8 +70,9 @@
 #include "sched/queues.h"
 #include "sync/lockdep.h"
 
-static struct run_queue boot_queue = {
-	.lock = SPINLOCK_INIT(LOCK_RUNQUEUE, "run queue"), .tick_ns = UINT64_MAX, .sample_ns = SAMPLE_MIN_NS};
+static struct run_queue boot_queue = {.lock = SPINLOCK_INIT(LOCK_RUNQUEUE, "run queue"),
+				      .tick_ns = UINT64_MAX,
+				      .sample_ns = SAMPLE_MIN_NS};
 struct run_queue *run_queues[CPUS_MAX] = {&boot_queue};
 static struct thread boot_idle;
 
@@ -177,6 +187,10 @@ static always_inline struct thread *choose_next(struct run_queue *rq, struct thr
 		if (unlikely(prev->woke_ns))
 			wake_note_sleep(prev, now);
 		rq->blocked += prev->state == THREAD_BLOCKED;
+		if (unlikely(prev->idles)) {
+			rq->idle = prev;
+			rq->urgency = 0;
+		}
 		return rq_pick(rq);
 	}
 	if (unlikely(!(prev->affinity & BIT(rq->cpu)))) {
@@ -225,7 +239,7 @@ static void switch_away(bool preempted)
 	rq->counters.switches++;
 	rq->current = next;
 	rq->previous = prev;
-	rq->urgency = thread_urgency(next);
+	rq->urgency = next == rq->idle ? 0 : thread_urgency(next);
 	next->on_cpu = true;
 	thread_clear_work(prev, WORK_RESCHED); /* also the fence between next's on_cpu and its look at its work */
 	if (likely(next != rq->idle)) {
@@ -382,7 +396,7 @@ void sched_init(void)
 	struct run_queue *rq = &boot_queue;
 	thread_setup_idle(&boot_idle, 0);
 	boot_idle.stack = idle_stack;
-	rq->idle = rq->current = &boot_idle;
+	rq->idle = rq->spare_idle = rq->current = &boot_idle;
 	adopt_idle(rq, idle_stack_top);
 	if (CONFIG_DEBUG)
 		lockdep_current = current_locks;
@@ -403,7 +417,7 @@ int sched_cpu_prepare(unsigned cpu)
 	rq->cpu = cpu;
 	rq->tick_ns = UINT64_MAX;
 	rq->sample_ns = SAMPLE_MIN_NS;
-	rq->idle = rq->current = idle;
+	rq->idle = rq->spare_idle = rq->current = idle;
 	atomic_store_release(&run_queues[cpu], rq);
 	return 0;
 
@@ -417,7 +431,7 @@ err_free:
 
 void *sched_cpu_stack_top(unsigned cpu)
 {
-	return (char *)run_queues[cpu]->idle->stack + KSTACK_SIZE;
+	return (char *)run_queues[cpu]->spare_idle->stack + KSTACK_SIZE;
 }
 
 void sched_cpu_start(void)
@@ -441,16 +455,37 @@ static noinline bool idle_look(struct run_queue *rq)
 	return balance_steal(rq);
 }
 
+/* The caller idles: does what it is asked for, or waits for an interrupt. Interrupts off on entry and return. */
+static always_inline void idle_once(struct run_queue *rq)
+{
+	if (thread_has_work(thread_current(), WORK_RESCHED)) {
+		sched_preempt();
+	} else if (!READ_ONCE(sched_many) || !idle_look(rq)) {
+		/* STI's shadow: no interrupt, and so no wake-up, fits between the caller's and this look and the halt. */
+		cpu_idle_wait();
+		irq_disable();
+	}
+}
+
+void sched_sleep_idling(void)
+{
+	struct thread *self = thread_current();
+	if (CONFIG_DEBUG)
+		lockdep_may_sleep();
+	irqflags_t f = irq_save();
+	self->idles = true;
+	switch_away(false);
+	while (READ_ONCE(self->state) != THREAD_RUNNABLE)
+		idle_once(my_queue());
+	self->idles = false;
+	irq_restore(f);
+}
+
 noreturn void sched_idle_loop(void)
 {
 	struct run_queue *rq = my_queue(); /* an idle thread stays with its CPU */
 	lockdep_boot_done();
-	for (;;) {
-		irq_disable();
-		/* STI's shadow: no interrupt, and so no wake-up, fits between this look and the halt. */
-		if (thread_has_work(thread_current(), WORK_RESCHED))
-			sched_preempt();
-		else if (!READ_ONCE(sched_many) || !idle_look(rq))
-			cpu_idle_wait();
-	}
+	irq_disable();
+	for (;;)
+		idle_once(rq);
 }

@@ -77,6 +77,7 @@ int thread_init(struct thread *t, const struct thread *like, void (*entry)(void 
 	t->affinity = UINT64_MAX;
 	t->slice_ns = SLICE_NS;
 	refcount_init(&t->refs, 1);
+	pi_thread_init(t);
 	if (like)
 		inherit(t, like);
 	thread_set_effective(t);
@@ -168,6 +169,7 @@ void thread_setup_idle(struct thread *t, unsigned cpu)
 	*t = (struct thread){.state = THREAD_RUNNABLE, .cpu = cpu, .affinity = BIT(cpu), .slice_ns = SLICE_NS};
 	thread_set_effective(t);
 	refcount_init(&t->refs, 1);
+	pi_thread_init(t);
 	snprintf(t->name, sizeof t->name, "idle/%u", cpu);
 }
 

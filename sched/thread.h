@@ -11,6 +11,7 @@
 #include "lib/list.h"
 #include "lib/rbtree.h"
 #include "lib/types.h"
+#include "sched/pi.h"
 #include "sync/lockdep.h"
 #include "sync/refcount.h"
 
@@ -31,47 +32,48 @@ struct thread {
 	bool on_cpu;
 	bool in_user;	     /* what the last sample caught it in, for splitting its time; R */
 	bool user;	     /* returns to user mode; I */
+	bool idles;	     /* its present sleep is the CPU's idling: sched_sleep_idling(); its own */
 	int8_t nice;	     /* -20..19, as set; R */
 	uint8_t policy;	     /* SCHED_*, as set; R */
 	uint8_t rt_priority; /* 1..99 for FIFO/RR, as set; R */
 	bool reset_on_fork;  /* R */
 	/* what it counts as now: its own parameters, or the boost (sched_set_boost) if that is more urgent */
-	uint8_t eff_policy; /* R */
-	uint8_t eff_rt;	    /* 1..99, 0: not real-time; R */
-	bool special;	    /* eff_policy is real-time or DEADLINE; R */
-	uint32_t weight;    /* R */
-	struct rb_node run_node;    /* on the fair tree or the deadline tree; R */
-	struct list_node rt_node;   /* R */
-	uint64_t vruntime_ns;	    /* virtual time: see runqueue.c; this and the next six R */
-	uint64_t vdeadline_ns;	    /* when its present request should be served: what it is ordered by */
-	uint64_t vserved_ns;	    /* the vruntime at which it has been served */
-	uint64_t least_vruntime_ns; /* of its subtree */
-	uint64_t vslice_ns;	    /* a whole request, virtual */
-	int64_t lag_ns;		    /* asleep: the credit it left with; negative: a debt, see rq_lag() */
-	uint32_t slice_ns;	    /* a whole request */
-	uint64_t woke_ns;	    /* when it woke another thread since it last slept, 0: did not; its CPU's */
-	uint8_t pings;		    /* how often in a row it woke one and slept at once; see wake.c; its CPU's */
-	uint64_t slice_end_ns;	    /* running: when its turn is over; R */
-	uint64_t switched_in_ns; /* running: its time is accounted up to here; queued: since when it waits; R */
-	uint64_t exec_ns;	 /* total CPU time; R */
+	uint8_t eff_policy;	     /* R */
+	uint8_t eff_rt;		     /* 1..99, 0: not real-time; R */
+	bool special;		     /* eff_policy is real-time or DEADLINE; R */
+	uint32_t weight;	     /* R */
+	struct rb_node run_node;     /* on the fair tree or the deadline tree; R */
+	struct list_node rt_node;    /* R */
+	uint64_t vruntime_ns;	     /* virtual time: see runqueue.c; this and the next six R */
+	uint64_t vdeadline_ns;	     /* when its present request should be served: what it is ordered by */
+	uint64_t vserved_ns;	     /* the vruntime at which it has been served */
+	uint64_t least_vruntime_ns;  /* of its subtree */
+	uint64_t vslice_ns;	     /* a whole request, virtual */
+	int64_t lag_ns;		     /* asleep: the credit it left with; negative: a debt, see rq_lag() */
+	uint32_t slice_ns;	     /* a whole request */
+	uint64_t woke_ns;	     /* when it woke another thread since it last slept, 0: did not; its CPU's */
+	uint8_t pings;		     /* how often in a row it woke one and slept at once; see wake.c; its CPU's */
+	uint64_t slice_end_ns;	     /* running: when its turn is over; R */
+	uint64_t switched_in_ns;     /* running: its time is accounted up to here; queued: since when it waits; R */
+	uint64_t exec_ns;	     /* total CPU time; R */
 	uint64_t user_ns, system_ns; /* the same, split; R. thread_cpu_times() adds the present run */
 	uint64_t run_delay_ns;	     /* runnable, but without a CPU; R */
 	uint64_t migrations;	     /* R */
 	struct sched_dl {
 		uint64_t runtime_ns, deadline_ns, period_ns; /* as set; 0: not SCHED_DEADLINE */
 		uint64_t due_ns;			     /* absolute deadline of the present period */
-		uint64_t refill_ns;  /* exhausted: when the next period starts; 0: not exhausted */
-		int64_t budget_ns;   /* left of runtime_ns in this period */
-	} dl;			     /* R */
+		uint64_t refill_ns; /* exhausted: when the next period starts; 0: not exhausted */
+		int64_t budget_ns;  /* left of runtime_ns in this period */
+	} dl;			    /* R */
 	struct sched_boost {
 		uint32_t rank; /* of the sched_key, plus 1; 0: none */
 		uint64_t deadline_ns;
-	} boost; /* R */
+	} boost;			/* R */
 	uint64_t switches, preemptions; /* voluntary, involuntary */
 	uint64_t affinity;		/* bit per CPU; R; read without as a hint */
-	struct mmu_context *mmu;  /* NULL: kernel thread, any page tables will do; changed only by itself (exec, exit) */
-	struct aspace *aspace;	  /* whose root that is; owned by proc/ */
-	void *stack;		  /* lowest address; owned */
+	struct mmu_context *mmu; /* NULL: kernel thread, any page tables will do; changed only by itself (exec, exit) */
+	struct aspace *aspace;	 /* whose root that is; owned by proc/ */
+	void *stack;		 /* lowest address; owned */
 	void (*entry)(void *arg); /* where it starts; I */
 	void *entry_arg;	  /* I */
 	struct refcount refs;
@@ -82,6 +84,7 @@ struct thread {
 	 * I */
 	void (*release)(struct thread *t);
 	char name[16];
+	struct pi_thread pi;	/* what it waits for, and who boosts it: sched/pi.h */
 	struct lockdep_stack locks;
 };
 

@@ -13,7 +13,9 @@
  *
  * Lifetime: a waiter lies on its thread's stack.  The waker touches it under the queue's lock only, and clears on_queue
  * as the last thing; a waiter leaves without taking the lock only if it finds on_queue clear, so the waker is done with
- * it by then.  It leaves with its state RUNNABLE, since the waker set that before.
+ * it by then.  It leaves with its state RUNNABLE, since the waker set that before.  One that runs and finds on_queue
+ * still set was woken by something else, or by a waker who is not done yet; which of the two only the lock can tell. To
+ * sleep again on the second would be for ever.
  *
  * An exclusive wake-up is not lost to a waiter that gives up (signal, time-out): it looks at the condition once more,
  * and if that does not hold but it was taken off the queue by a waker meanwhile, it wakes the next (wait_end).
@@ -94,6 +96,7 @@ void wait_prepare(struct wait_queue *q, struct waiter *w, unsigned flags)
 	struct thread *t = thread_current();
 	w->thread = t;
 	w->wake = NULL;
+	w->queue = q;
 	w->exclusive = flags & WAIT_EXCLUSIVE;
 	irqflags_t f = spin_lock(&q->lock);
 	if (likely(!w->on_queue))
@@ -173,9 +176,38 @@ int wait_sleep(struct waiter *w, unsigned flags, uint64_t deadline_ns)
 		err = sleep_with_timeout(deadline_ns);
 	else
 		sched_switch();
-	if (unlikely(atomic_load_acquire(&w->on_queue))) { /* not woken through the queue */
-		w->thread->state = sleep_state(flags);
+	if (unlikely(atomic_load_acquire(&w->on_queue))) {
+		irqflags_t f = spin_lock(&w->queue->lock);
+		if (w->on_queue) /* not woken through the queue */
+			w->thread->state = sleep_state(flags);
+		spin_unlock(&w->queue->lock, f);
 		atomic_fence();
 	}
+	return err;
+}
+
+int wait_word(const uint32_t *word, unsigned flags, uint64_t deadline_ns, const char *reason)
+{
+	struct thread *t = thread_current();
+	uint32_t enders = flags & WAIT_INTERRUPTIBLE ? WORK_SIGNAL | WORK_KILL : flags & WAIT_KILLABLE ? WORK_KILL : 0;
+	int err = 0;
+	t->wait_reason = reason;
+	for (;;) {
+		t->state = sleep_state(flags);
+		atomic_fence(); /* against the waker's store and its look at the state: sched.c */
+		if (atomic_load_acquire(word)) {
+			err = 0;
+			break;
+		}
+		if (!err && enders && thread_has_work(t, enders))
+			err = -ERESTARTSYS;
+		if (err)
+			break;
+		if (deadline_ns != WAIT_FOREVER)
+			err = sleep_with_timeout(deadline_ns);
+		else
+			sched_switch();
+	}
+	t->state = THREAD_RUNNABLE;
 	return err;
 }

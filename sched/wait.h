@@ -24,6 +24,7 @@ struct wait_queue {
 struct waiter {
 	struct list_node node;
 	struct thread *thread;
+	struct wait_queue *queue; /* set by wait_prepare */
 	/* Called with the queue's lock held, any context. Returns true if it counts as one of wait_wake's `count`
 	 * (exclusive). key: see wait_wake_key. */
 	bool (*wake)(struct waiter *w, uint32_t key);
@@ -66,6 +67,12 @@ static inline bool wait_queue_active(const struct wait_queue *q)
 void wait_prepare(struct wait_queue *q, struct waiter *w, unsigned flags);
 int wait_sleep(struct waiter *w, unsigned flags, uint64_t deadline_ns);
 void wait_end(struct wait_queue *q, struct waiter *w, int err);
+/*
+ * Sleeping without a queue, for whoever keeps its own list of waiters: until *word is not 0.  The waker stores to it
+ * (release), and then calls sched_wake(thread, WAKE_NORMAL); it needs a hold on the thread for that, since the sleeper
+ * may go on with the store.  0, -ERESTARTSYS, -ETIMEDOUT; *word may have been set meanwhile also after an error.
+ */
+int wait_word(const uint32_t *word, unsigned flags, uint64_t deadline_ns, const char *reason);
 /* The same for code that spells the loop out itself, after success. */
 static inline void wait_finish(struct wait_queue *q, struct waiter *w)
 {

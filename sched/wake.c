@@ -168,6 +168,30 @@ static noinline struct run_queue *place(struct run_queue *rq, struct thread *t, 
 	return rq;
 }
 
+/*
+ * t, just made RUNNABLE, is the thread that halts this CPU: it becomes the running one where it stands. No switch
+ * follows, so the interrupt sent is none that rq->kicked could stand for. rq->lock held.
+ */
+static noinline void wake_idling(struct run_queue *rq, struct thread *t)
+{
+	uint64_t now = time_ns();
+	rq_account(rq, t, now);
+	rq->idle = rq->spare_idle;
+	rq->runnable++;
+	rq->weight += t->weight;
+	rq->urgency = thread_urgency(t);
+	rq->counters.wakeups++;
+	rq_begin_turn(t, now);
+	rq_tick_by(rq, rq_tick_wanted(rq, now));
+	if (sched_many && atomic_load_relaxed(&sched_idle_mask) & BIT(rq->cpu))
+		atomic_fetch_and(&sched_idle_mask, ~BIT(rq->cpu));
+	if (rq->cpu != this_cpu()->id) {
+		rq->counters.wakeups_remote++;
+		rq->counters.kicks++;
+		cpu_kick(rq->cpu);
+	}
+}
+
 bool sched_wake(struct thread *t, uint32_t state_mask)
 {
 	irqflags_t f;
@@ -180,6 +204,8 @@ bool sched_wake(struct thread *t, uint32_t state_mask)
 		if (likely(!t->queued && rq->current != t)) {
 			if (was == THREAD_BLOCKED)
 				rq->blocked--;
+			if (unlikely(t == rq->idle)) /* it slept as the idle thread, and another runs */
+				rq->idle = rq->spare_idle;
 			uint64_t now = time_ns();
 			int64_t lag_ns = t->lag_ns;
 			if (lag_ns < 0) {
@@ -189,6 +215,8 @@ bool sched_wake(struct thread *t, uint32_t state_mask)
 			if (sched_many)
 				rq = place(rq, t, waker_will_sleep(now) || state_mask & WAKE_SYNC);
 			rq_activate(rq, t, woken_request(t, lag_ns), now);
+		} else if (t == rq->idle) {
+			wake_idling(rq, t);
 		}
 	}
 	spin_unlock(&rq->lock, f);

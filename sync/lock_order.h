@@ -38,6 +38,9 @@ enum lock_rank {
 	LOCK_PAGETABLE,	   /* vm: page-table entries of one address space */
 	LOCK_OBJECT,	   /* vm: an object's pages */
 	LOCK_WAITQUEUE,	   /* sched */
+	LOCK_PI,	   /* sched: the waiters of a mutex or PI futex */
+	LOCK_PI_THREAD,	   /* sched: what a thread waits for and who boosts it */
+	LOCK_FUTEX_TASK,   /* proc: the PI futexes a thread owns */
 	LOCK_TIMER,	   /* sched */
 	LOCK_THREAD_LIST,  /* sched: all threads */
 	LOCK_RUNQUEUE,	   /* sched */

@@ -8,9 +8,13 @@
  *
  * A context is a thread, or a CPU while it serves an interrupt (irq_depth != 0): handlers are not part of the thread
  * they interrupted, and since a spinlock keeps interrupts out, a handler never finds its own CPU's spinlocks held.
- * Before threads exist the boot CPU has a stack of its own as well.  Each context's stack is touched by that context
- * only, so nothing here takes a lock.  But a thread that is pre-empted goes through the scheduler's locks on its own
- * stack, so no change of a stack may be interrupted half-way: interrupts are off for its length.
+ * That is checked from both sides: a spinlock is taken with interrupts off, and a handler that takes one finds none
+ * with whom it interrupted.  A handler takes no lock that sleeps, not even by a try: it is not the owner a mutex could
+ * name.  Before threads exist the boot CPU has a stack of its own as well.
+ *
+ * Each context's stack is touched by that context only, so nothing here takes a lock.  But a thread that is pre-empted
+ * goes through the scheduler's locks on its own stack, so no change of a stack may be interrupted half-way: interrupts
+ * are off for its length.
  *
  * Release out of order is normal (guards, hand-over-hand), so a release searches from the top.  The owner's stack knows
  * only locks that the same context releases; a lock is never passed to another thread.
@@ -37,17 +41,31 @@ static struct lockdep_stack boot_stack;
 static struct lockdep_stack irq_stacks[CONFIG_DEBUG ? CPUS_MAX : 1];
 static bool boot_is_done;
 
+void (*lockdep_test_hook)(void);
+
+/* In the middle of a change: here a test looks whether anybody could come between. */
+static always_inline void half_way(void)
+{
+	if (CONFIG_KTEST && lockdep_test_hook)
+		lockdep_test_hook();
+}
+
 static bool lockdep_off(void)
 {
 	return !CONFIG_DEBUG || READ_ONCE(panic_in_progress);
 }
 
-/* The stack of the running context; interrupts may be on only where the answer is the thread's own. */
+static bool in_handler(void)
+{
+	return lockdep_current && cpu_in_interrupt();
+}
+
+/* The stack of the running context. */
 static struct lockdep_stack *context_stack(void)
 {
 	if (!lockdep_current)
 		return &boot_stack;
-	if (cpu_in_interrupt())
+	if (in_handler())
 		return &irq_stacks[CONFIG_DEBUG ? this_cpu()->id : 0];
 	struct lockdep_stack *s = lockdep_current();
 	return s ? s : &boot_stack;
@@ -60,6 +78,7 @@ static void push(struct lockdep_stack *s, const void *lock, unsigned rank, const
 	if ((int)s->depth >= LOCKDEP_DEPTH)
 		panic("lockdep: more than %d locks held while taking %s", LOCKDEP_DEPTH, name);
 	struct lockdep_held *h = &s->held[s->depth++];
+	half_way();
 	*h = (struct lockdep_held){.lock = lock,
 				   .name = name,
 				   .where = where,
@@ -71,17 +90,41 @@ static void push(struct lockdep_stack *s, const void *lock, unsigned rank, const
 		h->callers[i - 1] = addrs[i];
 }
 
-static void check_order(const struct lockdep_stack *s, const void *lock, unsigned rank, const char *name,
+static void check_order(const struct lockdep_stack *s, const void *lock, unsigned rank, const char *name, bool sleeping,
 			const void *where)
 {
 	for (unsigned i = s->depth; i-- > 0;) {
 		const struct lockdep_held *h = &s->held[i];
 		if (h->lock == lock)
-			panic("lockdep: %s taken again at %p by its holder (first at %p)", name, where, h->where);
+			panic("lockdep: %s (rank %u) taken again at %p by its holder (first at %p)", name, rank, where,
+			      h->where);
+		if (sleeping && !h->sleeping)
+			panic("lockdep: %s (rank %u), which may sleep, taken at %p under spinlock %s (rank %u, taken "
+			      "at %p)",
+			      name, rank, where, h->name, h->rank, h->where);
 		if (h->rank >= rank)
 			panic("lockdep: %s (rank %u) taken at %p under %s (rank %u, taken at %p)", name, rank, where,
 			      h->name, h->rank, h->where);
 	}
+}
+
+/* A lock that handlers take too must keep them out, and one that is held while they run must not be theirs. */
+static void check_context(unsigned rank, const char *name, bool sleeping, const void *where)
+{
+	if (!in_handler()) {
+		if (!sleeping && irq_enabled())
+			panic("lockdep: spinlock %s (rank %u) taken at %p with interrupts on", name, rank, where);
+		return;
+	}
+	const struct lockdep_stack *s = lockdep_current();
+	for (unsigned i = s ? s->depth : 0; i-- > 0;)
+		if (!s->held[i].sleeping)
+			panic("lockdep: %s (rank %u) taken at %p in a handler that interrupted the holder of spinlock "
+			      "%s "
+			      "(rank %u, taken at %p)",
+			      name, rank, where, s->held[i].name, s->held[i].rank, s->held[i].where);
+	if (sleeping)
+		panic("lockdep: %s (rank %u), which may sleep, taken at %p in an interrupt handler", name, rank, where);
 }
 
 void lockdep_acquire(const void *lock, unsigned rank, const char *name, bool sleeping)
@@ -91,9 +134,10 @@ void lockdep_acquire(const void *lock, unsigned rank, const char *name, bool sle
 	const void *where = __builtin_return_address(0);
 	if (rank == LOCK_NONE || !name)
 		panic("lockdep: lock %p taken at %p was never initialised", lock, where);
+	check_context(rank, name, sleeping, where);
 	irqflags_t f = irq_save();
 	struct lockdep_stack *s = context_stack();
-	check_order(s, lock, rank, name, where);
+	check_order(s, lock, rank, name, sleeping, where);
 	push(s, lock, rank, name, sleeping, where, __builtin_frame_address(0));
 	irq_restore(f);
 }
@@ -102,8 +146,10 @@ void lockdep_acquire_tried(const void *lock, unsigned rank, const char *name, bo
 {
 	if (lockdep_off())
 		return;
+	const void *where = __builtin_return_address(0);
+	check_context(rank, name, sleeping, where);
 	irqflags_t f = irq_save();
-	push(context_stack(), lock, rank, name, sleeping, __builtin_return_address(0), __builtin_frame_address(0));
+	push(context_stack(), lock, rank, name, sleeping, where, __builtin_frame_address(0));
 	irq_restore(f);
 }
 
@@ -115,6 +161,7 @@ static bool pop(struct lockdep_stack *s, const void *lock)
 			continue;
 		for (unsigned j = i + 1; j < s->depth; j++)
 			s->held[j - 1] = s->held[j];
+		half_way();
 		s->depth--;
 		return true;
 	}
@@ -152,7 +199,7 @@ void lockdep_may_sleep(void)
 	if (lockdep_off())
 		return;
 	const void *where = __builtin_return_address(0);
-	if (lockdep_current && cpu_in_interrupt())
+	if (in_handler())
 		panic("lockdep: sleep in an interrupt handler at %p", where);
 	const struct lockdep_stack *s = context_stack();
 	for (unsigned i = 0; i < s->depth; i++)

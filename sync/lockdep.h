@@ -2,9 +2,9 @@
  * Lock checking for debug builds: rank, recursion, and "may I sleep here".
  *
  * Each thread (and each CPU while in an interrupt) keeps a short stack of the locks it holds.  An acquisition whose
- * rank is not above all held ones, a release of what is not held, or a sleep with a spinlock held panics with both
- * names; the report shows the call stack of each acquisition: the new one's is the panic's own, each held one's was
- * recorded when it was made.
+ * rank is not above all held ones, a release of what is not held, a spinlock with interrupts on or in a handler that
+ * came while one was held, or a sleep with a spinlock held panics with both names; the report shows the call stack of
+ * each acquisition: the new one's is the panic's own, each held one's was recorded when it was made.
  */
 #pragma once
 
@@ -33,12 +33,14 @@ struct lockdep_stack {
 /* Upper floor gives the current thread's stack (NULL before threads exist). */
 extern struct lockdep_stack *(*lockdep_current)(void);
 
+/* sleeping: it may sleep, else it spins and interrupts must be off. */
 void lockdep_acquire(const void *lock, unsigned rank, const char *name, bool sleeping);
 void lockdep_release(const void *lock);
 /* Records a lock got by a try-lock: it cannot deadlock by itself, so its rank is not compared with those already held.
  * */
 void lockdep_acquire_tried(const void *lock, unsigned rank, const char *name, bool sleeping);
-/* Panics unless the caller may sleep here: thread context, no spinlock and, once the system is up, interrupts on. */
+/* Panics unless the caller may sleep here: thread context, no spinlock and, once the system is up, interrupts on.
+ * lockdep_acquire() of a lock that sleeps asks for the first two itself, and names both locks. */
 void lockdep_may_sleep(void);
 /* The boot is over: from here on also "interrupts are on" is demanded of who sleeps. */
 void lockdep_boot_done(void);
@@ -49,3 +51,6 @@ bool lockdep_holds(const void *lock);
 void lockdep_print_held(void (*out)(const char *line));
 /* For the panic report and the monitor. */
 void lockdep_print(const struct lockdep_stack *s, void (*out)(const char *line));
+
+/* Test kernels only: called in the middle of each change of a stack, in whatever context makes it. */
+extern void (*lockdep_test_hook)(void);

@@ -25,6 +25,8 @@ struct spinlock {
 	const char *name;
 };
 
+_Static_assert(offsetof(struct spinlock, next) == 0 && offsetof(struct spinlock, owner) == 2, "spin_try_acquire");
+
 #define SPINLOCK_INIT(rank_, name_)              \
 	{                                        \
 		.rank = (rank_), .name = (name_) \
@@ -52,6 +54,22 @@ static always_inline void spin_acquire_rank(struct spinlock *l, unsigned rank)
 static always_inline void spin_acquire(struct spinlock *l)
 {
 	spin_acquire_rank(l, l->rank);
+}
+
+/* Takes it only if it is free; interrupts are off. For whoever must go against the order of ranks. */
+static always_inline must_check bool spin_try_acquire(struct spinlock *l)
+{
+	/* Both tickets at once, so that "free" and "mine is the next" are one look. */
+	uint32_t *tickets = (uint32_t *)(void *)l, seen = __atomic_load_n(tickets, __ATOMIC_RELAXED);
+	uint16_t next = (uint16_t)seen;
+	if (next != seen >> 16)
+		return false;
+	uint32_t taken = (seen & 0xffff0000u) | (uint16_t)(next + 1);
+	if (!__atomic_compare_exchange_n(tickets, &seen, taken, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+		return false;
+	if (CONFIG_DEBUG)
+		lockdep_acquire_tried(l, l->rank, l->name, false);
+	return true;
 }
 
 static always_inline void spin_release(struct spinlock *l)

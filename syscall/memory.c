@@ -3,7 +3,6 @@
 #include <linux/capability.h>
 #include <linux/fcntl.h>
 #include <linux/fs.h>
-#include <linux/membarrier.h>
 #include <linux/mman.h>
 #include <linux/resource.h>
 #include <linux/stat.h>
@@ -191,22 +190,5 @@ long sys_mlockall(const struct syscall_args *a)
 long sys_munlockall(const struct syscall_args *a)
 {
 	(void)a;
-	return 0;
-}
-
-/* One CPU executes all threads of a program: a full fence here is one for each of them when it next runs. */
-long sys_membarrier(const struct syscall_args *a)
-{
-	const int offered = MEMBARRIER_CMD_GLOBAL | MEMBARRIER_CMD_PRIVATE_EXPEDITED |
-		MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED;
-	int cmd = arg_int(a, 0);
-
-	if (arg_uint(a, 1))
-		return -EINVAL;
-	if (cmd == MEMBARRIER_CMD_QUERY)
-		return offered;
-	if (!(cmd & offered) || cmd & (cmd - 1))
-		return -EINVAL;
-	atomic_fence();
 	return 0;
 }

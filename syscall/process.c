@@ -52,6 +52,8 @@ long sys_clone(const struct syscall_args *a)
 	return process_clone(&args);
 }
 
+#define PID_NAMESPACES_MAX 32 /* how deep they may be nested on Linux */
+
 long sys_clone3(const struct syscall_args *a)
 {
 	struct clone_args args;
@@ -59,10 +61,17 @@ long sys_clone3(const struct syscall_args *a)
 	int err = extensible_struct(&args, sizeof(args), arg_uptr(a, 0), arg_u64(a, 1), CLONE_ARGS_SIZE_VER0);
 	if (err)
 		return err;
-	if (args.flags & (CLONE_DETACHED | (CSIGNAL & ~CLONE_NEWTIME)) || args.exit_signal > CSIGNAL ||
-	    args.exit_signal > SIGNALS)
+	/* In the order in which Linux looks. */
+	if (args.set_tid_size > PID_NAMESPACES_MAX || !args.set_tid != !args.set_tid_size)
 		return -EINVAL;
-	if (args.set_tid_size || args.flags & CLONE_INTO_CGROUP)
+	if (args.exit_signal > SIGNALS)
+		return -EINVAL;
+	if (args.flags & CLONE_INTO_CGROUP && (args.cgroup > INT32_MAX || arg_u64(a, 1) < CLONE_ARGS_SIZE_VER2))
+		return -EINVAL;
+	if (args.flags & ~(uint64_t)(UINT32_MAX | CLONE_CLEAR_SIGHAND | CLONE_INTO_CGROUP) ||
+	    args.flags & (CLONE_DETACHED | (CSIGNAL & ~CLONE_NEWTIME)))
+		return -EINVAL;
+	if (args.flags & (CLONE_THREAD | CLONE_PARENT) && args.exit_signal)
 		return -EINVAL;
 	if (!args.stack != !args.stack_size)
 		return -EINVAL;

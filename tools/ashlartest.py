@@ -33,8 +33,38 @@ import machine as qemu
 PROMPT = r"(?m)^[^\r\n]*# (?:\x1b\[6n)?$"
 
 
-# The sanitizer of the kernels under test, None, "ubsan" or "kasan": `out/x` is then build/x86_64-SAN/x, and so on.
-SAN = None
+class Variant:
+    """
+    Which kernels a run of the tests is about: make's CC, BUILD and SAN, and how many CPUs each guest gets.
+
+    `out/x` in a test is a file of that variant; `out-debug/x` one of the variant with assertions, but else the same, and
+    `out-clang/x` the like with the compiler.
+    """
+
+    def __init__(self, cc="gcc", build="release", san="none", cpus=1):
+        self.cc, self.build, self.san, self.cpus = cc, build, san, cpus
+        self.compiler = "clang" if "clang" in os.path.basename(cc) else "gcc"
+        # A run that looks at the other compiler as well; the others stay with their own.
+        self.mixed = (self.compiler, build) == ("gcc", "release")
+        # What `make test` looks at when it is told nothing.
+        self.ordinary = self.mixed and san == "none" and cpus == 1
+
+    def like(self, kind):
+        """The variant of `out-KIND`; of `out`, where kind is empty, itself."""
+        cc = "clang" if kind == "clang" and self.compiler != "clang" else self.cc
+        return Variant(cc, "debug" if kind == "debug" else self.build, self.san, self.cpus)
+
+    def folder(self):
+        """Its folder below build/, as mk/config.mk names it."""
+        return "-".join(["x86_64"] + ["clang"] * (self.compiler == "clang") + ["debug"] * (self.build == "debug") +
+                        [self.san] * (self.san != "none"))
+
+    def __str__(self):
+        return " ".join([self.compiler, self.build] + [self.san] * (self.san != "none") + [f"{self.cpus} CPUs"] * (self.cpus > 1))
+
+
+# tools/test sets it before it looks at the tests.
+VARIANT = Variant()
 
 
 class TestFailure(AssertionError):
@@ -79,6 +109,7 @@ class Guest:
         self.timeout_s = timeout_s
         self.directory = tempfile.mkdtemp(prefix="ashlar-")
         self.qmp_path = os.path.join(self.directory, "qmp")
+        options.setdefault("smp", VARIANT.cpus)
         self.line = qemu.command(serial="stdio", qmp=self.qmp_path, **options)
         self.console = ""       # all output so far
         self.position = 0       # how far expect() has consumed it
@@ -267,10 +298,10 @@ class Context:
         self.guests = []
 
     def path(self, name):
-        """`out/x` is build/x86_64/x, `out-clang/x` build/x86_64-clang/x, `out-debug/x` build/x86_64-debug/x."""
-        match = re.match(r"out(-[a-z-]+)?/(.*)", name)
+        """`out/x` is build/x86_64/x in an ordinary run, `out-debug/x` build/x86_64-debug/x; see Variant."""
+        match = re.match(r"out(?:-(debug|clang))?/(.*)", name)
         if match:
-            return os.path.join(self.root, f"build/x86_64{match.group(1) or ''}{'-' + SAN if SAN else ''}", match.group(2))
+            return os.path.join(self.root, "build", VARIANT.like(match.group(1)).folder(), match.group(2))
         return os.path.join(self.root, name)
 
     def scratch(self):
@@ -285,7 +316,7 @@ class Context:
 
     def guest(self, kernel="out/ashlar", initrd="out/initramfs.cpio", append="console=ttyS0", iso=None, **options):
         """Start a guest.  Its time is what is left of the test's."""
-        if SAN == "kasan" and not 32 << 20 <= memory_bytes(options.get("memory", "256M")) <= 4 << 30:
+        if VARIANT.san == "kasan" and not 32 << 20 <= memory_bytes(options.get("memory", "256M")) <= 4 << 30:
             raise Skip("KASAN's shadow takes more than such a machine has, or more than this one should give")
         left_s = max(1, self.timeout_s - (time.monotonic() - self.started))
         if iso:

@@ -113,12 +113,16 @@ static void view_name(const struct area *a, struct area_view *v)
 {
 	const char *name = "";
 
-	if (a->flags & AREA_HEAP)
+	if (a->flags & AREA_HEAP) {
 		name = "[heap]";
-	else if (a->flags & AREA_STACK)
+	} else if (a->flags & AREA_STACK) {
 		name = "[stack]";
-	else if (a->object && !a->file)
+	} else if (a->flags & (AREA_VDSO | AREA_VVAR)) {
+		name = a->flags & AREA_VDSO ? "[vdso]" : "[vvar]";
+		v->offset = 0; /* where they are in their object is nobody's business */
+	} else if (a->object && !a->file) {
 		name = "/dev/zero (deleted)"; /* shared anonymous memory, as man 5 proc shows it */
+	}
 	strlcpy(v->name, name, sizeof(v->name));
 }
 

@@ -27,6 +27,8 @@ enum area_flag {
 	AREA_DONTFORK = 1 << 9,
 	AREA_WIPEONFORK = 1 << 10,
 	AREA_NORESERVE = 1 << 11,
+	AREA_VVAR = 1 << 12, /* the kernel's numbers for the vDSO: never anything but readable */
+	AREA_VDSO = 1 << 13, /* for the label */
 };
 
 /* What a file behind an area is to vm/: an opaque counted thing with a path. Registered by fs/. */
@@ -82,6 +84,8 @@ struct aspace {
 	uint64_t code_start, code_end, data_start, data_end, stack_start, arg_start, arg_end, env_start, env_end;
 	uint64_t auxv[2 * 24];
 	uint64_t faults_minor, faults_major; /* relaxed atomics */
+	uint32_t membarrier;		     /* what membarrier(2) was registered for; atomic */
+	bool has_threads;		     /* more than one thread has used it at a time; never goes back */
 	bool oom_victim;		     /* its end frees memory somebody waits for (vm/oom.h) */
 };
 
@@ -155,7 +159,7 @@ int64_t aspace_access_forced(struct aspace *as, uint64_t addr, void *buf, size_t
 struct area_view {
 	uint64_t start, end, offset, dev, ino;
 	unsigned flags;
-	char name[256]; /* path, "[heap]", "[stack]" or "" */
+	char name[256]; /* path, "[heap]", "[stack]", "[vdso]", "[vvar]" or "" */
 };
 bool aspace_area_view(struct aspace *as, uint64_t addr, struct area_view *out);
 

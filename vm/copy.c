@@ -124,6 +124,7 @@ static void copy_layout(const struct aspace *from, struct aspace *to)
 	to->brk_start = from->brk_start;
 	to->brk_end = from->brk_end;
 	to->mmap_top = from->mmap_top;
+	to->membarrier = from->membarrier;
 	to->limit_bytes = from->limit_bytes;
 	to->limit_data_bytes = from->limit_data_bytes;
 	to->limit_stack_bytes = from->limit_stack_bytes;

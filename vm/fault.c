@@ -327,7 +327,7 @@ static enum fault_result stack_grow(struct aspace *as, uint64_t va)
 static bool area_allows(const struct area *a, unsigned how)
 {
 	if (how & FAULT_FORCE)
-		return !(how & FAULT_WRITE) || (a->flags & AREA_WRITE) || !(a->flags & AREA_SHARED);
+		return !(how & FAULT_WRITE) || (a->flags & AREA_WRITE) || !(a->flags & (AREA_SHARED | AREA_VVAR));
 	if (how & FAULT_WRITE)
 		return a->flags & AREA_WRITE;
 	if (how & FAULT_EXEC)

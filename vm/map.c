@@ -183,6 +183,8 @@ static unsigned request_flags(const struct map_request *r)
 {
 	unsigned flags = r->flags;
 
+	if (flags & AREA_VVAR)
+		return flags;
 	if (!(flags & AREA_SHARED) || !r->file || (flags & AREA_WRITE))
 		flags |= AREA_MAY_WRITE;
 	return flags;

@@ -158,6 +158,12 @@ int object_insert(struct vm_object *o, uint64_t index, struct page *p, bool with
 	return 0;
 }
 
+int vm_object_add(struct vm_object *o, uint64_t index, struct page *p)
+{
+	p->flags = PAGE_UPTODATE;
+	return object_insert(o, index, p, false);
+}
+
 static struct wait_queue *page_wait_queue(const struct page *p)
 {
 	return &page_waits[hash_ptr(p) % PAGE_WAIT_QUEUES];

@@ -74,6 +74,9 @@ void vm_object_put(struct vm_object *o);
 int vm_object_page(struct vm_object *o, uint64_t index, bool create, struct page **out) must_check;
 /* The same with create, but -ENXIO at or past the end of the object: for faults. */
 int vm_object_page_within(struct vm_object *o, uint64_t index, struct page **out) must_check;
+/* Gives the object a page that somebody has already made, counted and up to date, as page `index`, where there is none
+ * yet (-EEXIST); it takes a reference of its own. -ENOMEM. */
+int vm_object_add(struct vm_object *o, uint64_t index, struct page *p) must_check;
 /* Only if it is there and up to date: with a reference, or NULL. Any context. */
 struct page *vm_object_lookup(struct vm_object *o, uint64_t index);
 

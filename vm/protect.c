@@ -134,6 +134,8 @@ int change_flags(struct aspace *as, uint64_t start, uint64_t end, unsigned clear
 
 static int may_protect(const struct area *a, unsigned flags)
 {
+	if ((a->flags & AREA_VVAR) && (flags & (AREA_WRITE | AREA_EXEC)))
+		return -EACCES;
 	return (flags & AREA_WRITE) && !(a->flags & AREA_MAY_WRITE) ? -EACCES : 0;
 }
 

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include <arch/vdso.h> /* tsc_ordered(), time_scale() */
 #include "lib/types.h"
 
 /* A counter of known rate. */
@@ -36,14 +37,6 @@ extern struct clocksource clocksource_tsc;
 /* Measures where CPUID is silent. start() of the TSC, and the rate of the APIC timer beside it. */
 extern uint64_t tsc_apic_hz; /* of the timer's input, before the divider; 0: not known */
 
-static always_inline uint64_t tsc_ordered(void)
-{
-	uint32_t lo, hi;
-	/* LFENCE keeps the CPU from reading it early (SDM 2B RDTSC). */
-	__asm__ volatile("lfence\n\trdtsc" : "=a"(lo), "=d"(hi) : : "memory");
-	return (uint64_t)hi << 32 | lo;
-}
-
 /* clocksources.c */
 extern struct clocksource clocksource_acpi_pm, clocksource_pit, clocksource_rtc;
 /* It was seen to change within its number of looks. */
@@ -67,11 +60,6 @@ void clock_set_rate(uint64_t tsc_hz);
 /* TSC value at which the clock reads deadline_ns, also where the TSC is not the clock. Interrupts off. */
 uint64_t clock_deadline_to_tsc(uint64_t deadline_ns);
 bool clock_is_tsc(void);
-
-static always_inline uint64_t scale(uint64_t v, uint64_t factor)
-{
-	return (uint64_t)((unsigned __int128)v * factor >> 32);
-}
 
 #define PIT_HZ 1193182
 #define LAPIC_VIRTUAL_HZ 1000000000ull /* QEMU's and KVM's local APIC timer, always */

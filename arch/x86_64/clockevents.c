@@ -57,7 +57,7 @@ static void lapic_set(uint64_t deadline_ns)
 	}
 	uint64_t now = time_ns();
 	uint64_t delta = deadline_ns > now ? deadline_ns - now : 0;
-	uint64_t ticks = scale(MIN(delta, 60 * NSEC_PER_SEC), ticks_per_ns) + 1;
+	uint64_t ticks = time_scale(MIN(delta, 60 * NSEC_PER_SEC), ticks_per_ns) + 1;
 	lapic_timer_set((uint32_t)MIN(ticks, (uint64_t)UINT32_MAX));
 }
 

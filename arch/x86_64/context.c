@@ -92,8 +92,11 @@ struct thread *context_switch(struct arch_thread *prev, struct arch_thread *next
 	c->tss.rsp[0] = next->stack_top;
 	if (next->fpu) {
 		bases_load(c, next);
+		uint32_t work = next->switch_work;
 		if (c->cpu.fpu_owner != next_thread || next->fpu_cpu != c->cpu.id)
-			__atomic_fetch_or(&next->work, WORK_FPU, __ATOMIC_RELAXED);
+			work |= WORK_FPU;
+		if (work)
+			__atomic_fetch_or(&next->work, work, __ATOMIC_RELAXED);
 	}
 	return context_switch_stacks(&prev->sp, next->sp, prev_thread);
 }

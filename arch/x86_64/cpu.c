@@ -103,6 +103,8 @@ void cpu_setup(struct arch_cpu *c, struct ist_top *const ist[IST_COUNT])
 	wrmsr(MSR_SFMASK,
 	      X86_EFLAGS_TF | X86_EFLAGS_IF | X86_EFLAGS_DF | X86_EFLAGS_IOPL | X86_EFLAGS_NT | X86_EFLAGS_RF |
 		      X86_EFLAGS_AC | X86_EFLAGS_ID);
+	if (cpu_features.tsc_aux)
+		wrmsr(MSR_TSC_AUX, c->cpu.id); /* what RDTSCP and RDPID give programs */
 	fpu_setup();
 }
 
@@ -122,6 +124,11 @@ void alternatives_apply(void)
 			memcpy(direct_map(kernel_phys((const char *)&a->insn + a->insn)), a->bytes, sizeof(a->bytes));
 	}
 	/* CPUID serialises: no CPU runs instructions it fetched before (SDM 3A 8.1.3). */
+	cpuid(0, 0);
+}
+
+void cpu_serialise(void)
+{
 	cpuid(0, 0);
 }
 

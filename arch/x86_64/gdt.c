@@ -11,6 +11,7 @@
 #define SEGMENT_USER_CODE32 0x00cffb000000ffff
 #define SEGMENT_USER_DATA 0x00cff3000000ffff
 #define SEGMENT_USER_CODE 0x00affb000000ffff
+#define SEGMENT_USER_NUMBER 0x0040f10000000000 /* data, read only; the low 20 bits of the limit follow */
 #define SEGMENT_TSS_AVAILABLE 0x0000890000000000
 
 struct table_register {
@@ -32,6 +33,7 @@ void gdt_load(struct arch_cpu *c, struct ist_top *const ist[IST_COUNT])
 	c->gdt[GDT_TSS / 8] = SEGMENT_TSS_AVAILABLE | (sizeof(c->tss) - 1) | (tss & 0xffffff) << 16 |
 		(tss >> 24 & 0xff) << 56;
 	c->gdt[GDT_TSS / 8 + 1] = tss >> 32;
+	c->gdt[GDT_CPU_NUMBER / 8] = SEGMENT_USER_NUMBER | (c->cpu.id & 0xffff);
 
 	for (int i = 0; i < IST_COUNT; i++) {
 		ist[i]->cpu = c;

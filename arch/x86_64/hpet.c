@@ -121,7 +121,7 @@ static void event_set(uint64_t deadline_ns)
 	}
 	uint64_t now = time_ns();
 	uint64_t delta = deadline_ns > now ? MIN(deadline_ns - now, 10 * NSEC_PER_SEC) : 0;
-	uint64_t ticks = scale(MAX(delta, (uint64_t)NEAREST_NS), ticks_per_ns) + 1;
+	uint64_t ticks = time_scale(MAX(delta, (uint64_t)NEAREST_NS), ticks_per_ns) + 1;
 	reg_write(REG_TIMER0_CONFIG, timer | TIMER_INTERRUPT);
 	for (;; ticks *= 2) {
 		uint64_t start = hpet_read();

@@ -53,7 +53,7 @@ struct ist_top {
 
 /* cpu.c: what the CPU can do; immutable after cpu_detect(). Nothing but flags. */
 struct cpu_features {
-	bool nx, pages_1g, smep, smap, umip, fsgsbase, xsave, xsaveopt, rdrand, machine_check, pat;
+	bool nx, pages_1g, smep, smap, umip, fsgsbase, xsave, xsaveopt, rdrand, machine_check, pat, tsc_aux;
 };
 extern struct cpu_features cpu_features;
 void cpu_detect(void);

@@ -16,7 +16,8 @@
 #define GDT_USER_DS 0x2b
 #define GDT_USER_CS 0x33
 #define GDT_TSS 0x40
-#define GDT_ENTRIES 10
+#define GDT_CPU_NUMBER 0x53 /* its limit is the CPU's number: CPU_NUMBER_SELECTOR of arch/vdso.h */
+#define GDT_ENTRIES 11
 
 /* Interrupt-stack-table slots of the TSS (SDM 3A 6.14.5); 0 means "no switch". */
 #define IST_DOUBLE_FAULT 1

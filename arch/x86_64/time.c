@@ -2,25 +2,27 @@
  * Time: one clock source tells it, one clock event rings at it.  Theory.
  *
  * Purpose: time_ns() and time_alarm_set() for the whole kernel, from whatever counters and timers the machine has. Each
- * of those is a struct clocksource or a struct clockevent (clock.h); the lists below are in order of preference, and the
- * first that is there is taken, unless the command line names another (clocksource=, as on Linux, and clockevent=).
+ * of those is a struct clocksource or a struct clockevent (clock.h); the lists below are in order of preference, and
+ * the first that is there is taken, unless the command line names another (clocksource=, as on Linux, and clockevent=).
  *
  * The TSC. ns = base_ns + (TSC - base_tsc) * mult / 2^32, one multiplication with a 128-bit product. base_* and mult
- * change only in time_refine(); a sequence counter lets readers notice. Every system call that reads the time pays for
- * this path, so it knows nothing of other sources: where another one is the clock, the counter stays odd for ever, and
- * the branch that is there for a writer at work leads to the general path. A TSC tells one CPU's look at it never later
- * than another's next (tsc_ordered()).
+ * change only in time_refine(); a sequence count lets readers notice, on any CPU, and read again. They are on a page of
+ * their own that every program has mapped too, and the vDSO computes with the same function (arch/vdso.h): a time read
+ * there and one read here agree. Every reader pays for this path, so it knows nothing of other sources: where another
+ * one is the clock, the count stays odd for ever, and the branch that is there for a writer at work leads to the
+ * general path; in the vDSO, to the system call. A TSC tells one CPU's look at it never later than another's next
+ * (tsc_ordered()).
  *
  * Other sources wrap: a 16-bit PIT after 55 ms. `extended` is the counter continued to 64 bits; its low bits are what
- * the counter showed last, so one compare-and-swap moves it on, in any context, NMI included, without a lock. It must be
- * looked at once per wrap at least: the alarm is therefore never set further off than half a wrap, and set also when
+ * the counter showed last, so one compare-and-swap moves it on, in any context, NMI included, without a lock. It must
+ * be looked at once per wrap at least: the alarm is therefore never set further off than half a wrap, and set also when
  * nobody asked for one.
  *
  * Alarm. TSC-deadline mode where the CPU has it, else the APIC timer's counter: each CPU has its own. Else HPET or PIT,
  * of which the machine has one: enough for the one CPU of a machine without local APICs.
  *
- * Rejected: rating numbers (a list in order says the same); a watchdog that compares the TSC with another source all the
- * time (it is for CPUs older than any we run on; tsc=unstable is for whoever has one).
+ * Rejected: rating numbers (a list in order says the same); a watchdog that compares the TSC with another source all
+ * the time (it is for CPUs older than any we run on; tsc=unstable is for whoever has one).
  */
 #include <arch/cpu.h>
 #include <arch/irq.h>
@@ -37,13 +39,22 @@ static struct clocksource *const sources[] = {&clocksource_tsc, &clocksource_hpe
 static struct clockevent *const events[] = {&clockevent_tsc_deadline, &clockevent_lapic, &clockevent_hpet,
 					    &clockevent_pit};
 
-/* The TSC's conversion; writers change seq to odd, then the rest, then to even. */
-static struct {
-	uint32_t seq;
-	uint64_t base_tsc, base_ns;
-	uint64_t ns_per_tick;  /* times 2^32 */
-	uint64_t ticks_per_ns; /* times 2^32 */
-} clock aligned_to(CACHE_LINE);
+/*
+ * The TSC's conversion, on a page that programs see too (arch/vdso.h). Its writers: time_init() and time_refine(), one
+ * after the other. In assembly, so that the page is wholly its own and no sanitizer pads it.
+ */
+__asm__(".pushsection .bss.page_aligned, \"aw\", @nobits\n\t"
+	".balign 4096\n\t"
+	".globl time_page\n"
+	"time_page:\n\t"
+	".skip 4096\n\t"
+	".popsection");
+_Static_assert(sizeof(struct time_page) <= PAGE_SIZE, "programs see one page");
+
+paddr_t time_page_paddr(void)
+{
+	return paddr(kernel_phys(&time_page));
+}
 
 /* Another source's; immutable after time_init() but for `extended`. */
 static struct {
@@ -65,28 +76,21 @@ static void (*alarm_set)(uint64_t deadline_ns) = alarm_none;
 
 static noinline uint64_t other_ns(void)
 {
-	uint64_t old = __atomic_load_n(&extended, __ATOMIC_RELAXED), now;
+	uint64_t old = __atomic_load_n(&extended, __ATOMIC_ACQUIRE), now; /* before the counter, which is thus later */
 	do {
 		now = old + ((other.read() - old) & other.mask);
-	} while (!__atomic_compare_exchange_n(&extended, &old, now, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
-	return other.base_ns + scale(now - other.base, other.ns_per_tick);
+	} while (!__atomic_compare_exchange_n(&extended, &old, now, false, __ATOMIC_RELEASE, __ATOMIC_ACQUIRE));
+	return other.base_ns + time_scale(now - other.base, other.ns_per_tick);
 }
 
 uint64_t time_ns(void)
 {
-	for (;;) {
-		uint32_t seq = __atomic_load_n(&clock.seq, __ATOMIC_ACQUIRE);
-		uint64_t ticks = tsc_ordered() - READ_ONCE(clock.base_tsc);
-		/* A TSC a little behind base_tsc (another CPU's, just after a refinement) counts as equal. */
-		if (unlikely((int64_t)ticks < 0))
-			ticks = 0;
-		uint64_t ns = READ_ONCE(clock.base_ns) + scale(ticks, READ_ONCE(clock.ns_per_tick));
-		__atomic_thread_fence(__ATOMIC_ACQUIRE);
-		if (likely(!(seq & 1) && seq == READ_ONCE(clock.seq)))
-			return ns;
+	uint64_t ns;
+
+	while (unlikely(!time_page_read(&time_page, &ns)))
 		if (other.read)
 			return other_ns();
-	}
+	return ns;
 }
 
 uint64_t muldiv(uint64_t a, uint64_t b, uint64_t c)
@@ -107,15 +111,15 @@ bool clock_is_tsc(void)
 /* Interrupts off: a reader in a handler would wait for us for ever. */
 void clock_set_rate(uint64_t tsc_hz)
 {
-	uint32_t seq = clock.seq;
-	__atomic_store_n(&clock.seq, seq + 1, __ATOMIC_RELAXED);
-	__atomic_thread_fence(__ATOMIC_RELEASE);
+	seqcount_write_begin(&time_page.seq);
+	/* Nobody who still finds the count even may have read a later TSC than we do now: it is out before we read. */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	uint64_t now = tsc_ordered();
-	clock.base_ns += scale(now - clock.base_tsc, clock.ns_per_tick);
-	clock.base_tsc = now;
-	clock.ns_per_tick = muldiv(NSEC_PER_SEC, 1ull << 32, tsc_hz);
-	clock.ticks_per_ns = muldiv(tsc_hz, 1ull << 32, NSEC_PER_SEC);
-	__atomic_store_n(&clock.seq, seq + 2, __ATOMIC_RELEASE);
+	WRITE_ONCE(time_page.base_ns, time_page.base_ns + time_scale(now - time_page.base_tsc, time_page.ns_per_tick));
+	WRITE_ONCE(time_page.base_tsc, now);
+	WRITE_ONCE(time_page.ns_per_tick, muldiv(NSEC_PER_SEC, 1ull << 32, tsc_hz));
+	WRITE_ONCE(time_page.ticks_per_ns, muldiv(tsc_hz, 1ull << 32, NSEC_PER_SEC));
+	seqcount_write_end(&time_page.seq);
 	clocksource_tsc.hz = tsc_hz;
 }
 
@@ -127,9 +131,9 @@ static void clock_use_other(const struct clocksource *s)
 	other.mask = s->mask;
 	other.ns_per_tick = muldiv(NSEC_PER_SEC, 1ull << 32, s->hz);
 	uint64_t half_wrap = s->mask / 2;
-	other.half_wrap_ns = half_wrap < UINT32_MAX ? scale(half_wrap, other.ns_per_tick) : 10 * NSEC_PER_SEC;
+	other.half_wrap_ns = half_wrap < UINT32_MAX ? time_scale(half_wrap, other.ns_per_tick) : 10 * NSEC_PER_SEC;
 	other.read = s->read;
-	__atomic_store_n(&clock.seq, clock.seq | 1, __ATOMIC_RELEASE);
+	seqcount_write_begin(&time_page.seq); /* and never ends: the TSC's readers come here */
 }
 
 /* Where the clock wraps (theory above). */
@@ -184,9 +188,10 @@ static void event_choose(void)
 void time_init(void)
 {
 	irqflags_t f = irq_save();
-	clock.base_tsc = tsc_ordered();
+	time_page.base_tsc = tsc_ordered();
 	clocksource_tsc.start(&clocksource_tsc);
-	clock.ns_per_tick = muldiv(NSEC_PER_SEC, 1ull << 32, clocksource_tsc.hz); /* the time since base_tsc counts */
+	time_page.ns_per_tick = muldiv(NSEC_PER_SEC, 1ull << 32,
+				       clocksource_tsc.hz); /* the time since base_tsc counts */
 	clock_set_rate(clocksource_tsc.hz);
 	for (size_t i = 1; i < ARRAY_SIZE(sources); i++)
 		if (!sources[i]->start(sources[i]))
@@ -237,17 +242,24 @@ const char *time_alarm_name(void)
 	return text;
 }
 
-/*
- * Interrupts off on the CPU that could be the writer, so no retry is needed there; another CPU's refinement makes the
- * result wrong by the correction of one alarm at most, and time_ns() is asked again then.
- */
 uint64_t clock_deadline_to_tsc(uint64_t deadline_ns)
 {
-	uint64_t from_ns = other.read ? time_ns() : clock.base_ns;
-	uint64_t from_tsc = other.read ? tsc_ordered() : clock.base_tsc;
+	uint64_t from_ns, from_tsc, ticks_per_ns, at;
+	uint32_t begun;
+
+	/* Bases of before and after another CPU's refinement, mixed, would put the alarm off by the time since boot. */
+	do {
+		begun = seqcount_read_begin(&time_page.seq);
+		from_ns = READ_ONCE(time_page.base_ns);
+		from_tsc = READ_ONCE(time_page.base_tsc);
+		ticks_per_ns = READ_ONCE(time_page.ticks_per_ns);
+	} while (!other.read && seqcount_read_retry(&time_page.seq, begun));
+	if (other.read) {
+		from_ns = time_ns();
+		from_tsc = tsc_ordered();
+	}
 	uint64_t delta = deadline_ns > from_ns ? deadline_ns - from_ns : 0;
-	unsigned __int128 ticks = (unsigned __int128)delta * clock.ticks_per_ns >> 32;
-	uint64_t at;
+	unsigned __int128 ticks = (unsigned __int128)delta * ticks_per_ns >> 32;
 	if (ticks > INT64_MAX || __builtin_add_overflow(from_tsc, (uint64_t)ticks + 1, &at))
 		return UINT64_MAX;
 	return at;

@@ -42,19 +42,20 @@ static void expect(const char *part, const char *file, int line)
 
 KTEST(core, fault_report_in_the_kernels_half)
 {
-	char *p = kmap_alloc(PAGE_SIZE), *stack = kstack_alloc();
+	char *p = kmap_alloc(PAGE_SIZE), *q = kmap_alloc(PAGE_SIZE), *stack = kstack_alloc();
 
-	KTEST_TRUE(p && stack);
+	KTEST_TRUE(p && q && stack);
 	report(8, 0);
 	EXPECT("read from 0x8");
 	EXPECT("kernel thread fault_report_in on cpu 0");
 	EXPECT("at report+0");
 	EXPECT("nothing is mapped there");
 	EXPECT("NULL");
-	report((uint64_t)p + PAGE_SIZE + 3, TRAP_ACCESS_WRITE);
+	report((uint64_t)MIN(p, q) + PAGE_SIZE + 3, TRAP_ACCESS_WRITE);
 	EXPECT("write to 0xffff");
 	EXPECT("region kernel ranges");
 	EXPECT("0x4 bytes above the end of");
+	EXPECT(" bytes below 0xffff");
 	report((uint64_t)report, TRAP_ACCESS_WRITE | TRAP_ACCESS_PRESENT);
 	EXPECT("the page is read-only");
 	EXPECT("the kernel's code, report+0");
@@ -69,6 +70,7 @@ KTEST(core, fault_report_in_the_kernels_half)
 	report(0xffffe00000000000, 0);
 	EXPECT("in no region");
 	kmap_free(p);
+	kmap_free(q);
 	kstack_free(stack);
 }
 

@@ -12,6 +12,9 @@ KTEST(core, symbol_lookup_names_a_function)
 
 	KTEST_TRUE(name != NULL && strcmp(name, "symbol_lookup") == 0);
 	KTEST_EQ(offset, 3);
+	name = symbol_lookup((uintptr_t)symbol_lookup, &offset); /* its first byte is its own */
+	KTEST_TRUE(name != NULL && strcmp(name, "symbol_lookup") == 0);
+	KTEST_EQ(offset, 0);
 }
 
 KTEST(core, symbol_lookup_refuses_other_addresses)

@@ -2,7 +2,9 @@
 #include <arch/mmu.h>
 #include <linux/errno.h>
 
+#include <arch/io.h>
 #include "core/ktest.h"
+#include "core/log.h"
 #include "dev/bus/pci.h"
 #include "dev/char/screen_console.h"
 #include "dev/video/font.h"
@@ -47,6 +49,19 @@ static void count_call(void)
 	calls++;
 }
 
+/* Or there would be eight backgrounds only. (IBM VGA: a read of the status makes the next write to 3C0 an index.) */
+KTEST(screen, vga_text_does_not_blink)
+{
+	io_out8(0x3ce, 6); /* bit 0 of this register: graphics */
+	if (!screen_console_tty() || (io_in8(0x3cf) & 1))
+		ktest_skip("no VGA text here");
+	(void)io_in8(0x3da);
+	io_out8(0x3c0, 0x10 | 0x20); /* the mode register; the picture stays on */
+	uint8_t mode = io_in8(0x3c1);
+	(void)io_in8(0x3da);
+	KTEST_EQ(mode & BIT(3), 0);
+}
+
 KTEST(screen, lock_can_be_held)
 {
 	if (!screen_console_tty())
@@ -54,6 +69,23 @@ KTEST(screen, lock_can_be_held)
 	calls = 0;
 	KTEST_TRUE(screen_console_locked(count_call));
 	KTEST_EQ(calls, 1);
+}
+
+/* Errors are written to the consoles at once, by whoever reports them. */
+static void report_error(void)
+{
+	log_err("screen test: an error under the screen's lock");
+	calls++;
+}
+
+KTEST(screen, error_under_its_lock_does_not_wait)
+{
+	if (!screen_console_tty())
+		ktest_skip("this machine has no screen");
+	calls = 0;
+	KTEST_TRUE(screen_console_locked(report_error));
+	KTEST_EQ(calls, 1);
+	log_err("screen test: an error with the screen free");
 }
 
 KTEST(pci, host_bridge_and_vga)

@@ -37,3 +37,4 @@ int proc_thread_self_readlink(struct inode *i, char *buf, size_t len);
 int proc_parse_number(const char *name, size_t len, int *out);
 void proc_register_global(void);
 void proc_register_sys(void);
+void sysfs_register_cpus(void);

@@ -9,6 +9,8 @@
  * speaks of the new process of that number, whose owner and rights are asked anew by the process floor.
  *
  * Text comes from functions the owners of the facts register; this floor knows only how a text becomes a file (text.c).
+ *
+ * sysfs is a second fixed half, with a root of its own and no processes: what it says is sysfs.c's.
  */
 #include <linux/fs.h>
 #include <linux/magic.h>
@@ -19,7 +21,7 @@
 const struct procfs_process_ops *procfs_process_ops;
 
 static struct slab_cache *proc_inode_cache;
-static struct super proc_super;
+static struct super proc_super, sys_super;
 
 /* --- inodes ------------------------------------------------------------------------------------------------------ */
 
@@ -27,13 +29,13 @@ static const struct inode_ops fixed_ops = {0};
 static const struct inode_ops self_ops = {.readlink = proc_self_readlink};
 static const struct inode_ops thread_self_ops = {.readlink = proc_thread_self_readlink};
 
-struct proc_inode *proc_inode_create(uint32_t mode)
+static struct proc_inode *inode_create_in(struct super *super, uint32_t mode)
 {
 	struct proc_inode *p = slab_alloc(proc_inode_cache, ALLOC_ZERO);
 
 	if (!p)
 		return NULL;
-	inode_init(&p->inode, &proc_super, mode);
+	inode_init(&p->inode, super, mode);
 	p->inode.ops = &fixed_ops;
 	p->fd = -1;
 	if (S_ISDIR(mode)) {
@@ -44,6 +46,11 @@ struct proc_inode *proc_inode_create(uint32_t mode)
 		p->inode.file_ops = &proc_text_file_ops;
 	}
 	return p;
+}
+
+struct proc_inode *proc_inode_create(uint32_t mode)
+{
+	return inode_create_in(&proc_super, mode);
 }
 
 static void proc_inode_release(struct inode *i)
@@ -128,13 +135,13 @@ static int fixed_dir(struct dentry *dir, const char *name, size_t len, struct de
 		dentry_put(*out);
 		return S_ISDIR((*out)->inode->mode) ? 0 : -ENOTDIR;
 	}
-	p = proc_inode_create(S_IFDIR | 0555);
+	p = inode_create_in(dir->inode->super, S_IFDIR | 0555);
 	return p ? fixed_add(dir, name, len, p, out) : -ENOMEM;
 }
 
-int procfs_register(const struct procfs_entry *e)
+static int register_below(struct dentry *dir, const struct procfs_entry *e)
 {
-	struct dentry *dir = proc_super.root, *d;
+	struct dentry *d;
 	const char *name = e->path, *slash;
 	struct proc_inode *p;
 
@@ -145,11 +152,21 @@ int procfs_register(const struct procfs_entry *e)
 			return err;
 		name = slash + 1;
 	}
-	p = proc_inode_create(S_IFREG | (e->mode & 07777));
+	p = inode_create_in(dir->inode->super, S_IFREG | (e->mode & 07777));
 	if (!p)
 		return -ENOMEM;
 	p->entry = e;
 	return fixed_add(dir, name, strlen(name), p, &d);
+}
+
+int procfs_register(const struct procfs_entry *e)
+{
+	return register_below(proc_super.root, e);
+}
+
+int sysfs_register(const struct procfs_entry *e)
+{
+	return register_below(sys_super.root, e);
 }
 
 static void add_link(const char *name, const struct inode_ops *ops, const char *text)
@@ -184,22 +201,47 @@ static const struct fs_type proc_type = {.name = "proc",
 					 .mount = procfs_mount};
 FILESYSTEM(proc_type);
 
-void procfs_init(void)
+static int sysfs_mount(const struct fs_type *t, const char *source, unsigned long flags, const char *options,
+		       struct super **out)
+{
+	(void)t;
+	(void)source;
+	(void)flags;
+	(void)options;
+	super_get(&sys_super);
+	*out = &sys_super;
+	return 0;
+}
+
+static const struct fs_type sysfs_type = {.name = "sysfs",
+					  .flags = FS_NODEV,
+					  .magic = SYSFS_MAGIC,
+					  .mount = sysfs_mount};
+FILESYSTEM(sysfs_type);
+
+static void super_begin(struct super *s, const struct fs_type *type, const struct inode_ops *ops)
 {
 	struct proc_inode *root;
 
-	proc_inode_cache = slab_cache_create("proc_inode", sizeof(struct proc_inode), 0);
-	super_init(&proc_super, &proc_type, &proc_super_ops);
-	root = proc_inode_cache ? proc_inode_create(S_IFDIR | 0555) : NULL;
+	super_init(s, type, &proc_super_ops);
+	root = proc_inode_cache ? inode_create_in(s, S_IFDIR | 0555) : NULL;
 	if (!root)
 		panic("procfs: no memory at boot");
-	root->inode.ops = &root_ops;
-	proc_super.root = dentry_create_root(&proc_super, &root->inode, "");
-	if (!proc_super.root)
+	root->inode.ops = ops;
+	s->root = dentry_create_root(s, &root->inode, "");
+	if (!s->root)
 		panic("procfs: no memory at boot");
+}
+
+void procfs_init(void)
+{
+	proc_inode_cache = slab_cache_create("proc_inode", sizeof(struct proc_inode), 0);
+	super_begin(&proc_super, &proc_type, &root_ops);
+	super_begin(&sys_super, &sysfs_type, &fixed_ops);
 	add_link("self", &self_ops, NULL);
 	add_link("thread-self", &thread_self_ops, NULL);
 	add_link("mounts", NULL, "self/mounts");
 	proc_register_global();
 	proc_register_sys();
+	sysfs_register_cpus();
 }

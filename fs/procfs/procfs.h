@@ -25,6 +25,8 @@ struct procfs_entry {
 };
 /* e stays the caller's for good. Boot or thread context. */
 int procfs_register(const struct procfs_entry *e) must_check;
+/* The same below /sys. */
+int sysfs_register(const struct procfs_entry *e) must_check;
 
 /* Entries below /proc/[pid] and /proc/[pid]/task/[tid]. tid == pid for the process view. */
 struct procfs_process_entry {

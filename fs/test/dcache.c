@@ -29,6 +29,15 @@ KTEST(fs, dcache_many_names)
 
 static bool stop_renaming;
 static int renamer_done;
+static uint64_t renames_begun, renames_done; /* between x and y */
+
+static int rename_counted(const char *from, const char *to)
+{
+	atomic_fetch_add(&renames_begun, 1);
+	int err = vfs_rename(&kernel_actor, NULL, from, NULL, to, 0);
+	atomic_fetch_add(&renames_done, 1);
+	return err;
+}
 
 static void renamer(void *arg)
 {
@@ -36,8 +45,7 @@ static void renamer(void *arg)
 	while (!READ_ONCE(stop_renaming)) {
 		if (vfs_rename(&kernel_actor, NULL, "/ktest/a/f", NULL, "/ktest/b/f", 0) ||
 		    vfs_rename(&kernel_actor, NULL, "/ktest/b/f", NULL, "/ktest/a/f", 0) ||
-		    vfs_rename(&kernel_actor, NULL, "/ktest/x", NULL, "/ktest/y", 0) ||
-		    vfs_rename(&kernel_actor, NULL, "/ktest/y", NULL, "/ktest/x", 0))
+		    rename_counted("/ktest/x", "/ktest/y") || rename_counted("/ktest/y", "/ktest/x"))
 			break;
 		sched_yield();
 	}
@@ -56,13 +64,18 @@ KTEST(fs, dcache_walk_against_rename)
 	KTEST_EQ(test_write_file("/ktest/x/inner", ""), 0);
 	stop_renaming = false;
 	renamer_done = 0;
+	renames_begun = renames_done = 0;
 	KTEST_EQ(thread_create(renamer, NULL, "renamer"), 0);
 	for (int i = 0; i < 2000; i++) {
 		KTEST_EQ(test_exists("/ktest/a/fixed"), 0);
-		/* Between two looks the renamer may run, and so for each look again; not for a hundred. */
-		int tries = 0;
-		while (test_exists("/ktest/x/inner") != 0 && test_exists("/ktest/y/inner") != 0)
-			KTEST_TRUE(++tries < 100);
+		/* It is in one place or the other, unless a rename came between the two looks. */
+		uint64_t done;
+		bool found;
+		do {
+			done = atomic_load_acquire(&renames_done);
+			found = test_exists("/ktest/x/inner") == 0 || test_exists("/ktest/y/inner") == 0;
+		} while (!found && atomic_load_acquire(&renames_begun) != done);
+		KTEST_TRUE(found);
 		if (i % 16 == 0)
 			sched_yield();
 	}

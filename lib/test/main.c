@@ -1,4 +1,5 @@
-/* Runs every group of host tests, lib/'s and those of other floors' pure parts (tests/host/); the exit status is 0 if all of them pass. */
+/* Runs every group of host tests, lib/'s and those of other floors' pure parts (tests/host/); the exit status is 0 if all
+ * of them pass.  An argument picks tests by name, with `*` for any characters. */
 #include "lib/test/test.h"
 
 static uint64_t random_state;
@@ -74,10 +75,12 @@ uint8_t *test_read_command(const char *command, size_t *len)
 	return bytes;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	int failed = 0;
 
+	if (argc > 1)
+		cmocka_set_test_filter(argv[1]);
 	failed += list_tests();
 	failed += rbtree_tests();
 	failed += radix_tests();

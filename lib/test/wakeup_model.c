@@ -24,6 +24,9 @@ enum variant {
 	STATE_AFTER_ANNOUNCING, /* the thread's state is set after C1 and C2 */
 	WAKER_DOES_NOT_LOOK,	/* no P2 */
 	EVENT_AFTER_QUEUED,	/* the waker makes its condition true after async_wake() */
+	/* only where the executor idles in place */
+	NO_KICK,       /* no interrupt is sent to the CPU that halts */
+	HALT_WITH_GAP, /* interrupts are on before the halt: one may come in between */
 	VARIANTS,
 };
 
@@ -36,10 +39,16 @@ static const char *const variant_names[VARIANTS] = {
 	"state after announcing",
 	"waker does not look",
 	"event after wake-up",
+	"no interrupt for who halts",
+	"interrupts on before the halt",
 };
 
-/* Memory, one bit each. */
-enum { EVENT0, EVENT1, QUEUED, ON_STACK, ASLEEP, THREAD_SLEEPS, CELLS };
+/* Memory, one bit each. KICK: an interrupt is pending for the executor's CPU. */
+enum { EVENT0, EVENT1, QUEUED, ON_STACK, ASLEEP, THREAD_SLEEPS, IS_IDLE, KICK, CELLS };
+_Static_assert(CELLS <= 8, "they fit");
+
+/* sched_sleep_idling(): nothing else is runnable, so the executor's thread halts the CPU. Else it is switched away from. */
+static bool in_place;
 enum { WAKERS = 2, EXECUTOR = WAKERS, PROCESSES, BUFFER = 2 };
 
 struct store {
@@ -106,6 +115,11 @@ static bool waker_step(struct state *s, unsigned p, enum variant v)
 		return true;
 	case 4: /* sched_wake: under the run queue's lock */
 		set(s, THREAD_SLEEPS, 0);
+		s->at[p] = load(s, p, IS_IDLE) && v != NO_KICK ? 7 : 5;
+		set(s, IS_IDLE, 0);
+		return true;
+	case 7:
+		set(s, KICK, 1);
 		s->at[p] = 5;
 		return true;
 	case 5:
@@ -122,6 +136,8 @@ static bool executor_step(struct state *s, enum variant v)
 {
 	const unsigned p = EXECUTOR;
 	bool rmw_ready = s->waits[p] == 0;
+	if (s->at[p] < 7) /* interrupts are on: nothing stays pending */
+		set(s, KICK, 0);
 	switch (s->at[p]) {
 	case 0: /* ready_get: a look and an exchange */
 		if (load(s, p, ON_STACK) && !rmw_ready)
@@ -130,7 +146,7 @@ static bool executor_step(struct state *s, enum variant v)
 		if (s->at[p] == 1)
 			set(s, ON_STACK, 0);
 		return true;
-	case 1: /* fetch_and(state, ~QUEUED) */
+	case 1: /* fetch_sub(state, QUEUED): it is set */
 		if (!rmw_ready)
 			return false;
 		if (v != CLEAR_AFTER_POLL)
@@ -170,17 +186,32 @@ static bool executor_step(struct state *s, enum variant v)
 	case 6: /* C2 */
 		s->at[p] = load(s, p, ON_STACK) ? 9 : v == LOOK_BEFORE_ANNOUNCING ? 5 : 7;
 		return true;
-	case 7: /* sched_switch takes a lock first, so all stores are out */
+	case 7: /* interrupts off; the run queue's lock, so all stores are out */
 		if (!rmw_ready)
 			return false;
 		if (v == STATE_AFTER_ANNOUNCING)
 			set(s, THREAD_SLEEPS, 1);
+		if (in_place && load(s, p, THREAD_SLEEPS))
+			set(s, IS_IDLE, 1);
 		s->at[p] = 8;
 		return true;
-	case 8: /* asleep */
-		if (load(s, p, THREAD_SLEEPS))
+	case 8: /* asleep; if in place, a look with interrupts off */
+		if (!load(s, p, THREAD_SLEEPS))
+			s->at[p] = 9;
+		else if (in_place)
+			s->at[p] = v == HALT_WITH_GAP ? 11 : 10;
+		else
 			return false;
-		s->at[p] = 9;
+		return true;
+	case 10: /* halted, until an interrupt */
+		if (!load(s, p, KICK))
+			return false;
+		set(s, KICK, 0);
+		s->at[p] = 8;
+		return true;
+	case 11: /* the gap */
+		set(s, KICK, 0);
+		s->at[p] = 10;
 		return true;
 	default: /* awake: RUNNABLE, ready_woken */
 		if (s->waits[p] > 0)
@@ -245,9 +276,14 @@ static unsigned explore(enum variant v)
 
 static void test_model(void **state maybe_unused)
 {
-	for (unsigned v = AS_BUILT; v < VARIANTS; v++) {
-		unsigned lost = explore((enum variant)v);
-		printf("# %-30s %6u states, %u of them lose a wake-up\n", variant_names[v], state_count, lost);
+	for (unsigned i = 0; i < 2 * VARIANTS; i++) {
+		enum variant v = (enum variant)(i % VARIANTS);
+		in_place = i >= VARIANTS;
+		if (!in_place && (v == NO_KICK || v == HALT_WITH_GAP))
+			continue;
+		unsigned lost = explore(v);
+		printf("# %-30s %-13s %6u states, %u of them lose a wake-up\n", variant_names[v],
+		       in_place ? "idles in place" : "is switched", state_count, lost);
 		assert_true(v == AS_BUILT ? lost == 0 : lost > 0);
 	}
 }

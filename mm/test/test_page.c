@@ -81,6 +81,62 @@ KTEST(mm, page_exhaustion_leaves_the_reserve)
 	zone_check(&page_zone);
 }
 
+/* A CPU keeps some pages for itself, and no more: what is freed by the hundred goes back, and takes part in merging. */
+KTEST(mm, page_cache_of_a_cpu_is_bounded)
+{
+	enum { N = 3000 };
+	struct page *chain = NULL, *p;
+	unsigned n = 0;
+	mm_caches_drain();
+	uint64_t free = page_zone.buddy.free_units;
+	for (; n < N && (p = page_alloc(0, 0)); n++) {
+		p->owner = chain;
+		chain = p;
+	}
+	while (chain) {
+		p = chain;
+		chain = p->owner;
+		page_put(p);
+	}
+	uint64_t kept = free - READ_ONCE(page_zone.buddy.free_units);
+	KTEST_EQ(n, N);
+	KTEST_TRUE(kept > 0 &&
+		   kept <= 520); /* some, for the next who asks; page_cache_set_size() says how many at most */
+	mm_caches_drain();
+	KTEST_EQ(page_zone.buddy.free_units, free);
+	/* the last freed is the next given out: it is the one in the CPU's cache */
+	p = page_alloc(0, 0);
+	KTEST_TRUE(p != NULL);
+	page_put(p);
+	struct page *q = page_alloc(0, 0);
+	page_put(q);
+	KTEST_TRUE(p == q);
+}
+
+/* Single pages that a CPU holds back may be just what a larger block lacks. */
+KTEST(mm, page_cache_is_drained_for_a_large_block)
+{
+	struct page *chain = NULL, *p, *block;
+	mm_caches_drain();
+	while ((p = page_alloc(0, 0))) {
+		p->owner = chain;
+		chain = p;
+	}
+	for (unsigned i = 0; chain && i < 8; i++) {
+		p = chain;
+		chain = p->owner;
+		page_put(p);
+	}
+	block = page_alloc(1, 0);
+	while (chain) {
+		p = chain;
+		chain = p->owner;
+		page_put(p);
+	}
+	KTEST_TRUE(block != NULL);
+	page_put(block);
+}
+
 KTEST(mm, page_fail_at_is_one_shot)
 {
 	alloc_fail_at(2);

@@ -130,6 +130,86 @@ KTEST(mm, kernel_map_refuses_overlap)
 	kmap_free(p);
 }
 
+/* Addresses in the kernel's half that nothing uses. */
+static const uint64_t unused_va = ALIGN_DOWN(KRANGE_END, GIB) - 2 * GIB;
+
+/* Whether `va` is mapped to `pa`, to be read only, by a page of just this level. */
+static bool leaf_is(uint64_t va, uint64_t pa, unsigned level)
+{
+	pte_t entries[PT_LEVELS];
+	paddr_t got;
+	unsigned prot, found = PT_LEVELS - pgtable_walk(mmu_kernel_root(), vaddr(va), entries);
+	bool mapped = pgtable_translate(mmu_kernel_root(), vaddr(va), &got, &prot);
+	return found == level && mapped && got.v == pa && !(prot & (MMU_WRITE | MMU_USER)) &&
+		!pgtable_find(mmu_kernel_root(), vaddr(va)) == (level > 0);
+}
+
+static void leaves_remove(uint64_t at, uint64_t end)
+{
+	pte_t entries[PT_LEVELS];
+	while (at < end) {
+		unsigned n = pgtable_walk(mmu_kernel_root(), vaddr(at), entries), level = PT_LEVELS - n;
+		pte_t *table = paddr_to_ptr(pte_paddr(entries[n - 2]));
+		table[PT_INDEX(at, level)] = pte_none();
+		mmu_flush_page_local(vaddr(at));
+		at += 1ull << PT_SHIFT(level);
+	}
+}
+
+/* Each piece of a range gets the largest page that fits. */
+KTEST(mm, kernel_map_uses_large_pages)
+{
+	const uint64_t va = unused_va, pa = 0x4000000000, len = GIB + 2 * MIB + PAGE_SIZE;
+	const unsigned most = mmu_max_leaf_level();
+	paddr_t got;
+	unsigned prot;
+
+	KTEST_EQ(pgtable_map_kernel(vaddr(va), paddr(pa), len, MMU_READ), 0);
+	int over = pgtable_map_kernel(vaddr(va + 5 * PAGE_SIZE), paddr(pa), PAGE_SIZE, MMU_READ);
+	bool right = leaf_is(va + 0x123, pa + 0x123, most) && leaf_is(va + GIB - 1, pa + GIB - 1, most) &&
+		leaf_is(va + GIB, pa + GIB, 1) && leaf_is(va + GIB + 2 * MIB, pa + GIB + 2 * MIB, 0);
+	bool ends = !pgtable_translate(mmu_kernel_root(), vaddr(va + len), &got, &prot);
+	leaves_remove(va, va + len);
+	KTEST_EQ(over, -EEXIST);
+	KTEST_TRUE(right && ends);
+	KTEST_TRUE(!pgtable_translate(mmu_kernel_root(), vaddr(va), &got, &prot));
+}
+
+/* … and that can stand where it would: both addresses count. */
+KTEST(mm, kernel_map_aligns_large_pages)
+{
+	const uint64_t pa[] = {0x4000000000 + 2 * MIB, 0x4000000000 + PAGE_SIZE}, len = 4 * MIB;
+	for (unsigned i = 0; i < 2; i++) {
+		/* a place for each: tables made for small pages stay, and would be in the way of large ones */
+		const uint64_t va = unused_va - (i + 2) * GIB;
+		KTEST_EQ(pgtable_map_kernel(vaddr(va), paddr(pa[i]), len, MMU_READ), 0);
+		bool right = leaf_is(va, pa[i], !i) && leaf_is(va + len - 1, pa[i] + len - 1, !i);
+		leaves_remove(va, va + len);
+		KTEST_TRUE(right);
+	}
+}
+
+/* Taken away means taken away at once, also for what the CPU remembers. */
+KTEST(mm, kernel_unmap_is_seen_at_once)
+{
+	struct page *a = page_alloc(0, 0), *b = page_alloc(0, 0);
+	uint64_t *at = (uint64_t *)(unused_va - GIB);
+	KTEST_TRUE(a && b);
+	*(uint64_t *)page_to_ptr(a) = 1;
+	*(uint64_t *)page_to_ptr(b) = 2;
+	KTEST_EQ(pgtable_map_kernel(vaddr_of(at), page_to_paddr(a), PAGE_SIZE, MMU_READ), 0);
+	uint64_t first = READ_ONCE(*at);
+	pgtable_unmap_kernel(vaddr_of(at), PAGE_SIZE);
+	int err = pgtable_map_kernel(vaddr_of(at), page_to_paddr(b), PAGE_SIZE, MMU_READ);
+	uint64_t second = err ? 0 : READ_ONCE(*at);
+	pgtable_unmap_kernel(vaddr_of(at), PAGE_SIZE);
+	page_put(a);
+	page_put(b);
+	KTEST_EQ(err, 0);
+	KTEST_EQ(first, 1);
+	KTEST_EQ(second, 2);
+}
+
 KTEST(mm, direct_map_covers_ram_and_is_not_executable)
 {
 	for (uint64_t frame = page_first_frame; frame < page_first_frame + page_frame_count; frame += 4097) {
@@ -189,6 +269,38 @@ KTEST(mm, kmap_ranges_come_back)
 	kmap_free(q);
 	kmap_free(NULL);
 	KTEST_TRUE(kmap_alloc(0) == NULL && kmap_alloc(SIZE_MAX) == NULL && kmap_alloc(KMAP_SIZE) == NULL);
+}
+
+/* Memory runs out half-way: what there was goes back, the pages and the addresses. */
+KTEST(mm, kmap_alloc_gives_back_what_it_had)
+{
+	enum { LEFT = 40, WANTED = 200 };
+	struct page *chain = NULL, *p;
+	void *before = kmap_alloc(WANTED * PAGE_SIZE), *partly; /* makes the page tables */
+	kmap_free(before);
+	mm_caches_drain();
+	while ((p = page_alloc(0, 0))) {
+		p->owner = chain;
+		chain = p;
+	}
+	for (unsigned i = 0; chain && i < LEFT; i++) {
+		p = chain;
+		chain = p->owner;
+		page_put(p);
+	}
+	uint64_t free = page_free_count();
+	partly = kmap_alloc(WANTED * PAGE_SIZE);
+	uint64_t free_then = page_free_count();
+	while (chain) {
+		p = chain;
+		chain = p->owner;
+		page_put(p);
+	}
+	KTEST_TRUE(before && !partly);
+	KTEST_EQ(free_then, free);
+	void *again = kmap_alloc(WANTED * PAGE_SIZE);
+	kmap_free(again);
+	KTEST_TRUE(again == before);
 }
 
 KTEST(mm, kmap_alloc_survives_failures)

@@ -76,6 +76,17 @@ KTEST(mm, pgtable_ranges_of_the_kernel_end_at_the_top)
 	unsigned n = pgtable_ranges(mmu_kernel_root(), &start, last, r, 8, &done);
 	KTEST_TRUE(n >= 3 && done);
 	KTEST_TRUE(r[0].prot & MMU_EXEC && !(r[0].prot & MMU_WRITE));
+	/* with a page at the very top */
+	const uint64_t top = UINT64_MAX - PAGE_SIZE + 1;
+	struct page *p = page_alloc(0, 0);
+	KTEST_TRUE(p != NULL);
+	KTEST_EQ(pgtable_map_kernel(vaddr(top), page_to_paddr(p), PAGE_SIZE, MMU_READ), 0);
+	start = top - 2 * PAGE_SIZE;
+	unsigned found = pgtable_ranges(mmu_kernel_root(), &start, last, r, 8, &done);
+	*pgtable_find(mmu_kernel_root(), vaddr(top)) = pte_none();
+	mmu_flush_page_local(vaddr(top));
+	page_put(p);
+	KTEST_TRUE(found == 1 && done && r[0].start == top && r[0].last == UINT64_MAX);
 	KTEST_TRUE(pgtable_region(0xffffe00000000000, &start, &last) == NULL);
 	KTEST_TRUE(pgtable_region(0x1000, &start, &last) == NULL);
 }

@@ -130,6 +130,31 @@ KTEST(mm, slab_survives_failed_allocations)
 	slab_cache_destroy(c);
 }
 
+/* What a CPU keeps of a cache for itself is bounded: slabs that nobody uses go back to the pages. */
+KTEST(mm, slab_chain_of_a_cpu_is_bounded)
+{
+	enum { N = 3000 };
+	struct slab_cache *c = slab_cache_create("test-chain", 128, 0);
+	void **obj = kmalloc(N * sizeof *obj);
+	struct slab_stats s, found = {0};
+	KTEST_TRUE(c && obj);
+	for (unsigned i = 0; i < N; i++)
+		KTEST_TRUE((obj[i] = slab_alloc(c, 0)));
+	for (unsigned i = 0; i < N; i++)
+		slab_free(c, obj[i]);
+	for (unsigned i = 0; slab_stats_get(i, &s); i++)
+		if (str_equal(s.name, "test-chain"))
+			found = s;
+	KTEST_EQ(found.objects_used, 0);
+	KTEST_TRUE(found.objects_total > 0 && found.objects_total < N / 4); /* some stay, for the next who asks */
+	/* the last freed is the next given out, unless it waits in a quarantine */
+	void *p = slab_alloc(c, 0);
+	KTEST_TRUE(p && (CONFIG_KASAN || p == obj[N - 1]));
+	slab_free(c, p);
+	kfree(obj);
+	slab_cache_destroy(c);
+}
+
 KTEST(mm, slab_stats_add_up)
 {
 	struct slab_cache *c = slab_cache_create("test-stats", 128, 0);

@@ -6,6 +6,7 @@
 #include "core/ktest.h"
 #include "lib/string.h"
 #include "mm/uio.h"
+#include "mm/usercopy.h"
 
 KTEST(mm, uio_kernel_buffer)
 {
@@ -57,4 +58,28 @@ KTEST(mm, uio_rejects_kernel_addresses)
 	KTEST_EQ(u.left, 0x7ffff000);
 	KTEST_EQ(uio_import(uptr(0x1000), 5, segs, 4), -EINVAL);
 	KTEST_EQ(uio_import(uptr(0xffff888000000000), 1, segs, 4), -EFAULT);
+}
+
+/* What the kernel can reach and a program cannot: by none of the copy functions, and not by the last byte either. */
+KTEST(mm, usercopy_stays_in_the_programs_half)
+{
+	static uint64_t kernels = 1;
+	const uptr_t wrong[] = {uptr((uint64_t)&kernels), uptr(USER_VA_END), uptr(USER_VA_END - 1), uptr(UINT64_MAX)};
+	uint64_t word = 2;
+	uint32_t half = 3;
+	char text[8] = "";
+
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+		KTEST_EQ(copy_from_user(&word, wrong[i], 8), -EFAULT);
+		KTEST_EQ(copy_to_user(wrong[i], &word, 8), -EFAULT);
+		KTEST_EQ(clear_user(wrong[i], 8), -EFAULT);
+		KTEST_EQ(get_user_u32(&half, wrong[i]), -EFAULT);
+		KTEST_EQ(put_user_u32(wrong[i], half), -EFAULT);
+		KTEST_EQ(get_user_u64(&word, wrong[i]), -EFAULT);
+		KTEST_EQ(put_user_u64(wrong[i], word), -EFAULT);
+		KTEST_EQ(strncpy_from_user(text, wrong[i], sizeof(text)), -EFAULT);
+	}
+	KTEST_EQ(copy_from_user(&word, uptr(0x1000), SIZE_MAX), -EFAULT);
+	KTEST_EQ(kernels, 1);
+	KTEST_TRUE(word == 2 && half == 3 && !text[0]);
 }

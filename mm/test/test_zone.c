@@ -228,5 +228,6 @@ KTEST(mm, boot_alloc_bumps_down)
 	KTEST_EQ(boot_alloc(0x1000, 0x1000, false).v, 0x2000);
 	KTEST_EQ(boot_alloc(0x1000, 0x1000, false).v, 0x1000);
 	KTEST_EQ(boot_alloc(0x1000, 0x1000, false).v, 0);
+	KTEST_EQ(boot_alloc(100, 64, false).v, 0);
 	boot_alloc_finish();
 }

@@ -3,14 +3,18 @@
  */
 #pragma once
 
+#include <arch/cpu.h>
+#include <arch/time.h>
 #include "core/ktest.h"
 #include "sched/sched.h"
 #include "sched/thread.h"
+#include "sched/timer.h"
 #include "sched/wait.h"
 
 struct crew {
 	struct wait_queue ended;
 	uint32_t running;
+	bool over; /* the last one is done with this struct */
 	void (*fn)(struct crew *c, unsigned index);
 	uint32_t next_index;
 	uint64_t cpus; /* where they run; 0: anywhere */
@@ -22,11 +26,10 @@ static inline void crew_thread(void *arg)
 	if (c->cpus)
 		KTEST_EQ(sched_set_affinity(thread_current(), c->cpus), 0);
 	c->fn(c, __atomic_fetch_add(&c->next_index, 1, __ATOMIC_RELAXED));
-	/* under the lock: the test may return, and c be gone, as soon as it sees 0 */
-	irqflags_t f = irq_save();
-	if (__atomic_sub_fetch(&c->running, 1, __ATOMIC_ACQ_REL) == 0)
+	if (__atomic_sub_fetch(&c->running, 1, __ATOMIC_ACQ_REL) == 0) {
 		wait_wake_all(&c->ended);
-	irq_restore(f);
+		__atomic_store_n(&c->over, true, __ATOMIC_RELEASE);
+	}
 }
 
 static inline void crew_start_on(struct crew *c, uint64_t cpu_mask, unsigned count,
@@ -54,6 +57,14 @@ static inline uint64_t crew_bind(uint64_t cpu_mask)
 static inline void crew_join(struct crew *c)
 {
 	(void)WAIT_UNTIL(&c->ended, __atomic_load_n(&c->running, __ATOMIC_ACQUIRE) == 0, 0, WAIT_FOREVER);
+	while (!__atomic_load_n(&c->over, __ATOMIC_ACQUIRE)) /* it is on its last lines, perhaps pre-empted there */
+		(void)!sleep_until_ns(time_ns() + NSEC_PER_MSEC / 10, false);
+}
+
+/* One CPU after the other, so that all of them take part. */
+static inline void crew_spread(unsigned me)
+{
+	(void)!sched_set_affinity(thread_current(), BIT(me % MAX(cpus_online, 1u)));
 }
 
 /* How many sleep on it. */

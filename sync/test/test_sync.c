@@ -75,3 +75,35 @@ KTEST(sync, lockdep_allows_release_in_any_order)
 	KTEST_TRUE(!lockdep_holds(&b) && !lockdep_holds(&c));
 	lockdep_may_sleep(); /* panics if something were left */
 }
+
+/*
+ * A thread's stack of locks is changed by itself and, if it is pre-empted, by the scheduler on its behalf: nobody may
+ * come between the halves of a change.  The hook is in the middle of each, in whatever context.
+ */
+static uint32_t changes, open_changes;
+
+static void look_half_way(void)
+{
+	__atomic_fetch_add(&changes, 1, __ATOMIC_RELAXED);
+	if (irq_enabled())
+		__atomic_fetch_add(&open_changes, 1, __ATOMIC_RELAXED);
+}
+
+KTEST(sync, lockdep_changes_a_stack_uninterrupted)
+{
+	static const char lock; /* lockdep knows it by its address */
+	if (!CONFIG_DEBUG)
+		ktest_skip("lock checking is in debug builds only");
+	KTEST_TRUE(irq_enabled());
+	changes = open_changes = 0;
+	lockdep_test_hook = look_half_way;
+	for (unsigned i = 0; i < 10; i++) {
+		lockdep_acquire(&lock, LOCK_PIPE, "sleeping", true);
+		lockdep_release(&lock);
+		lockdep_acquire_tried(&lock, LOCK_PIPE, "sleeping", true);
+		lockdep_release(&lock);
+	}
+	lockdep_test_hook = NULL;
+	KTEST_TRUE(changes >= 40);
+	KTEST_EQ(open_changes, 0);
+}

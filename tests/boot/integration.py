@@ -7,7 +7,7 @@ stamps; in this order, other lines may stand between them.
 """
 import re
 
-from ashlartest import needs, plain, timeout
+from ashlartest import cases, needs, plain, timeout
 
 KERNEL = "out-debug/ashlar-ktest"
 ALL_PASSED, PANICKED = ("code", 0x10), ("code", 0x7f)
@@ -84,3 +84,15 @@ def test_heap_exhaustion(ctx):
     """All of memory taken: an error and no panic; given back: all is well."""
     passes(ctx, "exhaustion.heap_runs_out_and_recovers", r"exhaustion: \d+ pages and \d+ small objects, then none",
            memory="64M")
+
+
+@timeout(60)
+@needs(KERNEL)
+@cases(test=["failed_check", "false_condition", "leak"])
+def test_failing_test(ctx, test):
+    """Tests that are to fail (core/test/runner.c): each says why, and the code tells the runner."""
+    why = {"failed_check": r"6 \* 7 is 42, expected 54 = 54", "false_condition": r"options\.ktest == .* is false",
+           "leak": r"leaks 4 pages each time it runs"}[test]
+    with ctx.guest(kernel=KERNEL, initrd=None, append=f"console=ttyS0 ktest=runner.{test}") as guest:
+        check(guest, ("code", 1), [*BOOTED, rf"ktest: FAIL runner\.{test} core/test/runner\.c:\d+: {why}",
+                                   r"ktest: 0 passed, 1 failed, 0 skipped"])

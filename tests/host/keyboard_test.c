@@ -80,6 +80,22 @@ static void test_altgr_or_alt(void **state maybe_unused)
 	assert_string_equal(KEYS("\x38\x15\xb8"), "\x1bz");
 }
 
+/* Shift and Ctrl are there twice, and each counts until both are let go; Ctrl makes the control codes, and nothing of
+ * what has none. */
+static void test_modifiers(void **state maybe_unused)
+{
+	use("us");
+	assert_string_equal(KEYS("\x36\x1e\xb6\x1e"), "Aa"); /* right Shift */
+	assert_string_equal(KEYS("\x2a\x36\x1e\xaa\x1e\xb6\x1e"), "AAa");
+	assert_string_equal(KEYS("\xe0\x1d\x2e\xe0\x9d\x2e"),
+			    "\x03"
+			    "c"); /* right Ctrl */
+	assert_string_equal(KEYS("\x1d\x1a\x2b\x1b\x04\x06\x09\x35\x9d"), "\x1b\x1c\x1d\x1b\x1d\x7f\x1f");
+	assert_string_equal(KEYS("\x1d\x2a\x07\xaa\x0a\x9d\x1e"),
+			    "\x1e"
+			    "a"); /* Ctrl-^; Ctrl-9 is nothing */
+}
+
 static void test_repeat(void **state maybe_unused)
 {
 	use("us");
@@ -98,6 +114,8 @@ static void test_print_and_pause(void **state maybe_unused)
 {
 	use("us");
 	assert_string_equal(KEYS("\xe0\x2a\xe0\x37\xe0\xb7\xe0\xaa\x1e"), "a"); /* Print, and its invented Shift */
+	assert_string_equal(KEYS("\xe0\x2a\x1e\xe0\xaa\xe0\x36\x1e\xe0\xb6"), "aa");
+	assert_string_equal(KEYS("\x2a\xe0\xaa\x1e\xaa"), "A"); /* nor is its release */
 	assert_string_equal(KEYS("\xe1\x1d\x45\xe1\x9d\xc5\x1e\x47"),
 			    "a\x1b[1~");				/* Pause: neither Ctrl nor Num Lock */
 	assert_string_equal(KEYS("\x1d\xe0\x46\xe0\xc6\x9d\x1e"), "a"); /* Ctrl-Break */
@@ -144,10 +162,15 @@ static void test_random_in_each_layout(void **state maybe_unused)
 int keyboard_tests(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_german),	  cmocka_unit_test(test_german_dead_keys),
-		cmocka_unit_test(test_french),	  cmocka_unit_test(test_altgr_or_alt),
-		cmocka_unit_test(test_repeat),	  cmocka_unit_test(test_print_and_pause),
-		cmocka_unit_test(test_malformed), cmocka_unit_test(test_random_in_each_layout),
+		cmocka_unit_test(test_german),
+		cmocka_unit_test(test_german_dead_keys),
+		cmocka_unit_test(test_french),
+		cmocka_unit_test(test_altgr_or_alt),
+		cmocka_unit_test(test_modifiers),
+		cmocka_unit_test(test_repeat),
+		cmocka_unit_test(test_print_and_pause),
+		cmocka_unit_test(test_malformed),
+		cmocka_unit_test(test_random_in_each_layout),
 	};
 	return cmocka_run_group_tests_name("keyboard", tests, NULL, NULL);
 }

@@ -134,6 +134,10 @@ static void test_moves(void **state maybe_unused)
 	expect_cursor(9, 8);
 	show("\x1b[99999999999999A");
 	expect_cursor(0, 8);
+	show("\x1b[5;10r\x1b[12;1H\x1b[99B"); /* from below the region to the end of the screen */
+	expect_cursor(24, 0);
+	show("\x1b[99C");
+	expect_cursor(24, 79);
 }
 
 static void test_erase(void **state maybe_unused)

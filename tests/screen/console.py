@@ -12,10 +12,9 @@ CLEAR = r"\033[2J\033[H\033[?25l"
 
 
 def show(guest, text):
-    """Write text, in printf's notation, to tty1, and wait for the redraw."""
+    """Write text, in printf's notation, to tty1, and wait for the redraw: in the guest's time, as this machine may be busy."""
     assert "'" not in text
-    guest.shell(f"printf '{text}' >/dev/tty1")
-    time.sleep(0.3)
+    guest.shell(f"printf '{text}' >/dev/tty1; sleep 0.3")
 
 
 def vga_cells(guest):
@@ -111,8 +110,7 @@ def test_framebuffer(ctx):
         assert (columns, rows) == (128, 48)
         assert guest.shell("stty size </dev/tty1") == "48 128"
         # Scroll everything out, with more lines than fit, then look at each row.
-        guest.shell("for i in $(seq 1 200); do echo line $i; done >/dev/tty1")
-        time.sleep(0.5)
+        guest.shell("for i in $(seq 1 200); do echo line $i; done >/dev/tty1; sleep 0.5")
         picture = Picture(*guest.screen())
         for row in range(rows - 1):
             text = f"line {200 - (rows - 2) + row}"
@@ -172,12 +170,22 @@ def test_framebuffer_of_uefi(ctx):
         assert columns >= 80 and rows >= 25
 
 
+@timeout(60)
+@needs("out-debug/ashlar-ktest")
+def test_log_under_its_lock(ctx):
+    """An error reported by who holds the screen's lock, with the screen as a console: it is not waited for."""
+    with ctx.guest(kernel="out-debug/ashlar-ktest", initrd=None, append="console=tty0 console=ttyS0 panic=-1 ktest=screen.") as guest:
+        guest.expect(r"ktest: ok screen\.error_under_its_lock_does_not_wait")
+        guest.expect(r"ktest: \d+ passed, 0 failed")
+
+
 @cases(video=["", "video=1024x768"])
 @timeout(60)
 @needs("out-debug/ashlar-ktest")
 def test_panic_screen(ctx, video):
     """White on red, complete and not scrolled away, also when tty0 is no console."""
-    with ctx.guest(kernel="out-debug/ashlar-ktest", append=f"console=ttyS0 {video} panic=60 ktest-panic=console-lock") as guest:
+    with ctx.guest(kernel="out-debug/ashlar-ktest", smp=1,
+                   append=f"console=ttyS0 {video} panic=60 ktest-panic=console-lock") as guest:
         guest.expect(r"end of panic report", forbid=None)
         time.sleep(0.5)
         picture = Picture(*guest.screen())

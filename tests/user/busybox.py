@@ -73,6 +73,7 @@ def test_proc_is_read_by_applets(ctx):
         assert guest.shell("cat /proc/cmdline") == "console=ttyS0 loglevel=1"
         assert "ttyS0" in guest.shell("tty")
         assert guest.shell("hostname") == "ashlar"
+        assert guest.shell("cut -d' ' -f19 /proc/$$/stat") == "0"  # nice
         assert "Linux" in guest.shell("cat /proc/version; uname -a")
         assert re.match(r"[A-Z][a-z]{2} .* 20\d\d$", guest.shell("date -u"))
         for device in ("null", "zero", "full", "random", "urandom", "tty", "console", "ttyS0", "kmsg"):

@@ -6,7 +6,8 @@ All of them as musl, static; `threads` as every kind of program there is.
 import os
 import subprocess
 
-from ashlartest import cases, plain, SAN, TestFailure, timeout
+import ashlartest
+from ashlartest import cases, needs, plain, TestFailure, timeout
 
 FOLDER = os.path.join(os.path.dirname(__file__), "../../user/test")
 PROGRAMS = sorted(name[:-2] for name in os.listdir(FOLDER) if name.endswith(".c")) if os.path.isdir(FOLDER) else []
@@ -62,12 +63,13 @@ def test_threads(ctx, kind):
 
 
 @cases(build=["out", "out-debug"])
+@needs("out-debug/ashlar")
 @timeout(200)
 def test_all_at_once(ctx, build):
     """All of them side by side, twice, in little memory: they disturb neither each other nor the machine."""
     programs = [name for name in PROGRAMS if name != "tty"]  # there is one terminal only
     with ctx.guest(kernel=f"{build}/ashlar", initrd="out/initramfs-test.cpio", append=QUIET,
-                   memory="192M" if SAN == "kasan" else "96M") as guest:  # its shadow and larger stacks count too
+                   memory="192M" if ashlartest.VARIANT.san == "kasan" else "96M") as guest:  # its shadow and larger stacks count too
         guest.boot()
         guest.shell("cd /tmp")
         guest.run("for p in " + " ".join(programs) + "; do for n in 1 2; do "

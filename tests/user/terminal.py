@@ -1,4 +1,5 @@
 """The terminal under somebody's fingers: line editing, job control, full-screen programs."""
+import hashlib
 import re
 import time
 
@@ -191,6 +192,21 @@ def test_large_paste(ctx):
         guest.boot(30)
         assert guest.shell("wc -c </tmp/pasted") == str(len(text))
         assert guest.shell("tail -n 1 /tmp/pasted") == text.splitlines()[-1]
+        # Nobody reads at first: what does not fit waits on the other side of the line.
+        guest.send("stty -echo; sleep 2; cat >/tmp/pasted; stty echo\n")
+        time.sleep(0.3)
+        guest.send(text)
+        guest.send("\x04")
+        guest.boot(30)
+        assert guest.shell("md5sum </tmp/pasted").split()[0] == hashlib.md5(text.encode()).hexdigest()
+
+
+@timeout(60)
+def test_much_output(ctx):
+    """All of it, in order: who writes waits for room, and is told when there is some."""
+    with ctx.guest(append=QUIET) as guest:
+        guest.boot()
+        assert guest.shell("seq 1 20000").split() == [str(n) for n in range(1, 20001)]
 
 
 @timeout(60)

@@ -5,7 +5,8 @@
  *     spin -DNO_SECOND_LOOK -run -safety tools/model/ready_queue.pml   and so each name below: errors: 1
  *
  * Two wakers (interrupt handlers, other CPUs), one task, one executor.  A read-modify-write is one atomic step.  This
- * model is sequentially consistent; lib/test/wakeup_model.c has the same with store buffers, and is part of `make test`.
+ * model is sequentially consistent; lib/test/wakeup_model.c has the same with store buffers, with
+ * the executor halting in place as well as switched away from, and is part of `make test`.
  */
 #define WAKERS 2
 

@@ -64,6 +64,15 @@ static void row_getppid(unsigned n)
 		must(syscall(SYS_getppid) == parent, "getppid");
 }
 
+/* By the vDSO on both systems: what a program pays that asks for the time. */
+static void row_clock_gettime(unsigned n)
+{
+	struct timespec t;
+
+	while (n--)
+		must(clock_gettime(CLOCK_MONOTONIC, &t) == 0, "clock_gettime");
+}
+
 static void row_read_zero(unsigned n)
 {
 	char byte;
@@ -205,6 +214,7 @@ static const struct row {
 	{"fork-exec-wait", row_fork_exec_wait, 200},
 	{"pipe-ping-pong", row_pipe_ping_pong, 3000},
 	{"signal", row_signal, 5000},
+	{"clock-gettime", row_clock_gettime, 20000},
 };
 
 static void open_zero(void)

@@ -1,6 +1,8 @@
 /* Traps, page permissions, context switch and FP areas. */
 #include <arch/context.h>
 #include <arch/mmu.h>
+#include <arch/usercopy.h>
+#include <asm/processor-flags.h>
 
 #include "arch/x86_64/internal.h"
 #include "core/ktest.h"
@@ -71,6 +73,40 @@ KTEST(arch, pte_round_trip)
 	}
 	KTEST_TRUE(!pte_present(pte_leaf(paddr(0), 0, 0)));
 	KTEST_TRUE(!pte_is_leaf(pte_table(paddr(0x1000), true), 1));
+}
+
+/* What makes the bits in the tables count, as far as the CPU has it; tests/boot/panic.py shows what they do. */
+KTEST(arch, page_protection_is_switched_on)
+{
+	uint64_t cr0, cr4 = read_cr4();
+
+	__asm__("mov %%cr0, %0" : "=r"(cr0));
+	KTEST_TRUE(cr0 & X86_CR0_WP);
+	KTEST_TRUE(cr4 & X86_CR4_PGE);
+	KTEST_EQ(!!(cr4 & X86_CR4_SMEP), cpu_features.smep);
+	KTEST_EQ(!!(cr4 & X86_CR4_SMAP), cpu_features.smap);
+	KTEST_EQ(!!(rdmsr(MSR_EFER) & EFER_NXE), cpu_features.nx);
+	struct cpuid_regs leaf7 = cpuid(7, 0);
+	KTEST_EQ(!!(leaf7.ebx & BIT(7)), cpu_features.smep);
+	KTEST_EQ(!!(leaf7.ebx & BIT(20)), cpu_features.smap);
+}
+
+/* The kernel's pages stay in the TLB when another program's tables come; a program's do not. */
+KTEST(arch, kernel_pages_are_global)
+{
+	KTEST_TRUE(pte_leaf(paddr(0x1000), MMU_READ, 0).v & PTE_G);
+	KTEST_TRUE(pte_leaf(paddr(0x40000000), MMU_READ | MMU_WRITE, 2).v & PTE_G);
+	KTEST_TRUE(!(pte_leaf(paddr(0x1000), MMU_READ | MMU_USER, 0).v & PTE_G));
+}
+
+/* Also the kernel's own writes stop at a read-only page. */
+KTEST(arch, kernel_cannot_write_read_only_pages)
+{
+	uint8_t code = *(const uint8_t *)pte_leaf, data = 1;
+
+	KTEST_EQ(arch_copy_to_user((uint64_t)pte_leaf, &code, 1), 1);
+	KTEST_EQ(arch_copy_to_user((uint64_t)&data, &code, 1), 0);
+	KTEST_EQ(data, code);
 }
 
 /* Two contexts play ball with a fake thread pointer; no scheduler state is touched. Interrupts off: the stacks are

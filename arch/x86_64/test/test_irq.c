@@ -1,5 +1,5 @@
 /*
- * The 8259's spurious interrupts, and a message to the log from inside a console's own output.
+ * The 8259's spurious interrupts, a level line, and a message to the log from inside a console's own output.
  *
  * A spurious interrupt 7 or 15 is the CPU taking that vector while the controller has nothing in service. INT n gives
  * exactly this: the vector without a request behind it.
@@ -11,6 +11,7 @@
 #include "arch/x86_64/irqchip.h"
 #include "core/ktest.h"
 #include "core/log.h"
+#include "core/options.h"
 #include "dev/irq.h"
 #include "lib/string.h"
 #include "sched/timer.h"
@@ -42,6 +43,136 @@ KTEST(irq, pic_spurious_7_and_15_are_not_handled)
 	int err = sleep_until_ns(time_ns() + 2 * NSEC_PER_MSEC, false);
 	KTEST_EQ(err, 0);
 	KTEST_TRUE(irq_count_get(IRQ_TIMER, 0) > timer);
+}
+
+/* The second IDE channel, for QEMU's CD drive: a command that does nothing raises line 15, a look at the status ends that. */
+#define IDE_CONTROL 0x376
+#define IDE_DRIVE 0x176
+#define IDE_STATUS 0x177
+#define ELCR_SLAVE 0x4d1
+
+static bool ide_raise(void)
+{
+	io_out8(IDE_CONTROL, 0); /* it may interrupt */
+	io_out8(IDE_DRIVE, 0xa0);
+	if (io_in8(IDE_STATUS) == 0xff)
+		return false;
+	io_out8(IDE_STATUS, 0); /* NOP */
+	return true;
+}
+
+static void ide_interrupt(void *arg)
+{
+	(void)io_in8(IDE_STATUS);
+	++*(uint32_t *)arg;
+}
+
+/*
+ * A request that is taken back before the CPU asks which it was: the second controller answers with 15 and has nothing in
+ * service, but the first has its line 2, and hears nothing more from there until it gets its EOI.
+ */
+KTEST(irq, pic_ends_a_spurious_15_at_the_first)
+{
+	static uint32_t hits;
+	struct irq_action action = {.fn = ide_interrupt, .arg = &hits, .name = "ide"};
+
+	if (!str_equal(irqchip_name(), "8259"))
+		ktest_skip("not the 8259's machine");
+	if (!ide_raise())
+		ktest_skip("no IDE drive");
+	(void)io_in8(IDE_STATUS);
+	KTEST_EQ(irq_register(15, &action), 0);
+	cpu_relax();
+	hits = 0; /* the look for the drive was an edge */
+	for (uint32_t i = 1; i <= 3; i++) {
+		KTEST_TRUE(ide_raise());
+		for (int tries = 0; tries < 100 && READ_ONCE(hits) < i; tries++)
+			KTEST_EQ(sleep_until_ns(time_ns() + NSEC_PER_MSEC, false), 0);
+		KTEST_EQ(READ_ONCE(hits), i);
+		if (i != 2)
+			continue;
+		uint64_t spurious = irqchip_spurious_count();
+		irqflags_t f = irq_save();
+		uint8_t elcr = io_in8(ELCR_SLAVE);
+		io_out8(ELCR_SLAVE, elcr | 0x80); /* an edge would be remembered, a level is gone */
+		bool raised = ide_raise();
+		(void)io_in8(IDE_STATUS);
+		irq_restore(f);
+		cpu_relax();
+		f = irq_save();
+		io_out8(ELCR_SLAVE, elcr);
+		uint8_t master = in_service(0x20), slave = in_service(0xa0);
+		irq_restore(f);
+		KTEST_TRUE(raised);
+		KTEST_EQ(irqchip_spurious_count(), spurious + 1);
+		KTEST_EQ(hits, 2);
+		KTEST_EQ(master, 0);
+		KTEST_EQ(slave, 0);
+	}
+	irq_unregister(15, &action);
+}
+
+#define RTC_INDEX 0x70
+#define RTC_DATA 0x71
+#define RTC_LINE 8
+#define RTC_B_PERIODIC BIT(6)
+
+static uint8_t rtc_get(uint8_t reg)
+{
+	io_out8(RTC_INDEX, reg);
+	return io_in8(RTC_DATA);
+}
+
+static void rtc_set_periodic(bool on)
+{
+	irqflags_t f = irq_save();
+	uint8_t b = rtc_get(0x0b);
+	io_out8(RTC_INDEX, 0x0b);
+	io_out8(RTC_DATA, on ? b | RTC_B_PERIODIC : b & (uint8_t)~RTC_B_PERIODIC);
+	(void)rtc_get(0x0c);
+	irq_restore(f);
+}
+
+static uint64_t line_count(unsigned irq)
+{
+	uint64_t n = 0;
+
+	for (unsigned cpu = 0; cpu < CPUS_MAX; cpu++)
+		n += irq_count_get(irq, cpu);
+	return n;
+}
+
+static void rtc_interrupt(void *arg)
+{
+	if (rtc_get(0x0c) & BIT(6)) /* which takes its request back */
+		++*(uint32_t *)arg;
+}
+
+/*
+ * The RTC's line, which stays up until register C is read, as the level line that it could be: without its EOI it comes
+ * once, with one too early it comes again for nothing.
+ */
+KTEST(irq, level_line_comes_again)
+{
+	static uint32_t hits;
+	struct irq_action action = {.fn = rtc_interrupt, .arg = &hits, .name = "rtc"};
+
+	if (options.clockevent && str_equal(options.clockevent, "hpet"))
+		ktest_skip("the line is the HPET's");
+	if (irqchip_configure(RTC_LINE, true, false) != 0)
+		ktest_skip("no I/O APIC");
+	hits = 0;
+	KTEST_EQ(irq_register(RTC_LINE, &action), 0);
+	uint64_t interrupts = line_count(RTC_LINE);
+	rtc_set_periodic(true);
+	for (int tries = 0; tries < 500 && READ_ONCE(hits) < 5; tries++)
+		KTEST_EQ(sleep_until_ns(time_ns() + NSEC_PER_MSEC, false), 0);
+	rtc_set_periodic(false);
+	interrupts = line_count(RTC_LINE) - interrupts;
+	irq_unregister(RTC_LINE, &action);
+	KTEST_EQ(irqchip_configure(RTC_LINE, false, false), 0);
+	KTEST_TRUE(hits >= 5);
+	KTEST_TRUE(interrupts <= hits + 1); /* (one that was on its way when it was switched off) */
 }
 
 KTEST(irq, apic_spurious_vector_is_counted)

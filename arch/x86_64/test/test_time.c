@@ -2,6 +2,7 @@
  * The clock and the alarm, whichever the command line chose: tests/boot/clocks.py runs these under each. Sleeps are
  * judged by another counter of the same machine, so a slow host changes nothing.
  */
+#include <arch/cpu.h>
 #include <arch/time.h>
 #include "arch/x86_64/acpi_tables.h"
 #include "arch/x86_64/clock.h"
@@ -22,6 +23,21 @@ KTEST(time, never_goes_back)
 	}
 }
 
+/* As after a refinement; more often, and by nothing, so that all there is to see is a jump. */
+KTEST(time, changes_its_rate_without_a_jump)
+{
+	if (!clock_is_tsc())
+		ktest_skip("another clock than the TSC");
+	for (int i = 0; i < 100; i++) {
+		irqflags_t f = irq_save();
+		uint64_t before = time_ns();
+		clock_set_rate(clocksource_tsc.hz);
+		uint64_t after = time_ns();
+		irq_restore(f);
+		KTEST_TRUE(after >= before && after - before < 10 * NSEC_PER_SEC);
+	}
+}
+
 KTEST(time, command_line_chooses)
 {
 	if (options.clocksource)
@@ -36,6 +52,61 @@ KTEST(time, command_line_chooses)
 static const struct clocksource *witness(void)
 {
 	return !clock_is_tsc() ? &clocksource_tsc : acpi_fadt.pm_timer ? &clocksource_acpi_pm : &clocksource_pit;
+}
+
+/* Each counter that is there tells the same length of time, although all but one may have been measured by that one. */
+KTEST(time, counters_agree)
+{
+	static struct clocksource *const all[] = {&clocksource_tsc, &clocksource_hpet, &clocksource_acpi_pm,
+						  &clocksource_pit};
+	uint64_t before[ARRAY_SIZE(all)] = {0}, after[ARRAY_SIZE(all)];
+
+	for (int tries = 0; tries < 20; tries++) {
+		bool agree = true;
+		irqflags_t f = irq_save();
+		for (size_t i = 0; i < ARRAY_SIZE(all); i++)
+			before[i] = all[i]->hz ? all[i]->read() : 0;
+		uint64_t start = tsc_ordered();
+		while (tsc_ordered() - start < clocksource_tsc.hz / 100) /* the PIT wraps after 55 ms */
+			cpu_relax();
+		for (size_t i = 0; i < ARRAY_SIZE(all); i++)
+			after[i] = all[i]->hz ? all[i]->read() : 0;
+		irq_restore(f);
+		uint64_t first_ns = muldiv(after[0] - before[0], NSEC_PER_SEC, all[0]->hz);
+		for (size_t i = 1; i < ARRAY_SIZE(all); i++) {
+			uint64_t ns = all[i]->hz
+				? muldiv((after[i] - before[i]) & all[i]->mask, NSEC_PER_SEC, all[i]->hz)
+				: first_ns;
+			agree &= ns > first_ns / 10 * 9 && ns < first_ns / 10 * 11;
+		}
+		if (agree)
+			return;
+	}
+	KTEST_TRUE(!"the same time");
+}
+
+static uint64_t stopped(void)
+{
+	return 42;
+}
+
+static uint64_t slow_reads;
+
+static uint64_t slow(void)
+{
+	return slow_reads++ / 10;
+}
+
+KTEST(time, what_stands_still_is_no_clock)
+{
+	struct clocksource s = {.name = "test", .mask = UINT32_MAX, .looks = 50, .read = stopped};
+
+	KTEST_TRUE(!clocksource_ticks(&s));
+	s.read = slow;
+	KTEST_TRUE(clocksource_ticks(&s));
+	s.looks = 5;
+	slow_reads = 0;
+	KTEST_TRUE(!clocksource_ticks(&s));
 }
 
 static void sleep_ns(uint64_t ns)
@@ -75,6 +146,19 @@ KTEST(time, alarm_never_early_and_by_interrupt)
 		KTEST_TRUE(time_ns() >= until);
 	}
 	KTEST_TRUE(irq_count_get(IRQ_TIMER, 0) > interrupts);
+}
+
+/* Of some alarms one is on time; the others may have met a busy host. */
+KTEST(time, alarm_is_not_late)
+{
+	for (int i = 0; i < 50; i++) {
+		uint64_t until = time_ns() + 2 * NSEC_PER_MSEC;
+		int err = sleep_until_ns(until, false);
+		KTEST_EQ(err, 0);
+		if (time_ns() - until < 10 * NSEC_PER_MSEC)
+			return;
+	}
+	KTEST_TRUE(!"on time");
 }
 
 static unsigned rung;

@@ -1,5 +1,7 @@
 /* Exceptions in words, and those that the kernel survives. */
+#include <arch/cpu.h>
 #include <arch/irq.h>
+#include <arch/layout.h>
 #include <arch/trap.h>
 
 #include "arch/x86_64/internal.h"
@@ -67,6 +69,23 @@ KTEST(trap, int3_is_reported_and_resumes_behind_it)
 	KTEST_EQ(step, 2);
 	KTEST_EQ(flags_before & 0x200, flags_after & 0x200);
 	KTEST_TRUE(logged(seq, "trap: breakpoint in the kernel at "));
+}
+
+/*
+ * An NMI may come where the stack pointer cannot be used: at the first instruction of a system call it is still the
+ * program's.  INT 2 goes through the same gate.
+ */
+KTEST(trap, nmi_has_a_stack_of_its_own)
+{
+	uint64_t before = irqchip_nmi_count();
+	irqflags_t f = irq_save();
+
+	__asm__ volatile("mov %%rsp, %%rbx; mov %0, %%rsp; int $2; mov %%rbx, %%rsp"
+			 :
+			 : "r"(KMAP_BASE - 64) /* where nothing is mapped */
+			 : "rbx", "memory");
+	irq_restore(f);
+	KTEST_EQ(irqchip_nmi_count(), before + 1);
 }
 
 /* A machine check without a bank to blame, as INT 18 gives it, is not one the CPU calls restartable: it would be fatal. So

@@ -18,10 +18,12 @@ enum thread_work {
 	/* its FP state is not in the registers; set by context_switch, cleared by fpu_load_current */
 	WORK_FPU = 1 << 2,
 	WORK_KILL = 1 << 3, /* a fatal signal is pending: also killable sleeps end */
+	WORK_RSEQ = 1 << 4, /* it was off the CPU, and has registered a struct rseq (proc/rseq.c) */
 };
 
 struct arch_thread {
 	uint32_t work;		   /* enum thread_work; atomic, set by anybody, cleared by the thread itself */
+	uint32_t switch_work;	   /* what each switch to it adds to work; written by the thread itself */
 	uint64_t sp;		   /* kernel stack pointer while switched out */
 	uint64_t stack_top;	   /* loaded into cpu->kernel_sp and TSS.RSP0 */
 	uint64_t fs_base, gs_base; /* a program's; FS holds its thread pointer (man 2 arch_prctl) */
@@ -69,6 +71,10 @@ void context_user_frame_init(struct trap_frame *f, vaddr_t ip, vaddr_t sp);
 static inline void context_set_return(struct trap_frame *f, long value)
 {
 	f->rax = (uint64_t)value;
+}
+static inline void context_set_ip(struct trap_frame *f, vaddr_t ip)
+{
+	f->rip = ip.v;
 }
 static inline void context_set_sp(struct trap_frame *f, vaddr_t sp)
 {

@@ -105,6 +105,9 @@ static always_inline void cpu_relax(void)
 	__asm__ volatile("pause" : : : "memory");
 }
 
+/* Executes a serialising instruction: what other CPUs wrote before is also fetched as code (SDM 3A 8.1.3, 8.3). */
+void cpu_serialise(void);
+
 /* Enables interrupts and halts until one arrives, with no gap between the two (STI's shadow). Called with interrupts off. */
 static always_inline void cpu_idle_wait(void)
 {

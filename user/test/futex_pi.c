@@ -1,0 +1,839 @@
+/* PI futexes, moving waiters to them, robust lists with them, and futex_waitv (man 2 futex). */
+#include "user/test/test.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <sys/mman.h>
+
+enum {
+	WAIT = 0,
+	WAKE = 1,
+	REQUEUE = 3,
+	CMP_REQUEUE = 4,
+	WAKE_OP = 5,
+	LOCK_PI = 6,
+	UNLOCK_PI = 7,
+	TRYLOCK_PI = 8,
+	WAIT_BITSET = 9,
+	WAIT_REQUEUE_PI = 11,
+	CMP_REQUEUE_PI = 12,
+	LOCK_PI2 = 13,
+	PRIVATE = 128,
+	REALTIME = 256,
+	SYS_WAITV = 449,
+};
+
+#define WAITERS 0x80000000u
+#define OWNER_DIED 0x40000000u
+#define TID 0x3fffffffu
+
+static long futex(volatile uint32_t *word, int op, unsigned value, const void *timeout, volatile uint32_t *word2,
+		  unsigned value3)
+{
+	return syscall(SYS_futex, word, op, value, timeout, word2, value3);
+}
+
+static volatile uint32_t *shared_words(void)
+{
+	uint32_t *p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	CHECK(p != MAP_FAILED);
+	return p;
+}
+
+static struct timespec from_now(clockid_t clock, long ms)
+{
+	struct timespec t;
+
+	CHECK_EQ(clock_gettime(clock, &t), 0);
+	t.tv_sec += ms / 1000;
+	t.tv_nsec += ms % 1000 * 1000000;
+	if (t.tv_nsec >= 1000000000)
+		t.tv_sec++, t.tv_nsec -= 1000000000;
+	return t;
+}
+
+static void wait_for(volatile uint32_t *word, uint32_t value)
+{
+	for (int i = 0; i < 20000 && *word != value; i++)
+		test_sleep_ms(1);
+	CHECK_EQ(*word, value);
+}
+
+/* Until the thread sleeps. */
+static void wait_asleep(pid_t tid)
+{
+	char path[64], text[512];
+
+	for (int i = 0; i < 5000; i++) {
+		snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", getpid(), tid);
+		if (test_read_file(path, text, sizeof(text)) > 0) {
+			char *end = strrchr(text, ')');
+			if (end && end[2] == 'S')
+				return;
+		}
+		test_sleep_ms(1);
+	}
+	FAIL("thread %d never slept", tid);
+}
+
+static void start(pthread_t *t, void *(*body)(void *), void *arg)
+{
+	int err = pthread_create(t, NULL, body, arg);
+
+	if (err)
+		FAIL("pthread_create: %s", strerror(err));
+}
+
+TEST(free_lock)
+{
+	volatile uint32_t word = 0;
+
+	CHECK_EQ(futex(&word, LOCK_PI | PRIVATE, 0, NULL, NULL, 0), 0);
+	CHECK_EQ(word, gettid());
+	CHECK_ERR(futex(&word, LOCK_PI | PRIVATE, 0, NULL, NULL, 0), EDEADLK);
+	CHECK_ERR(futex(&word, TRYLOCK_PI | PRIVATE, 0, NULL, NULL, 0), EDEADLK);
+	CHECK_EQ(futex(&word, UNLOCK_PI | PRIVATE, 0, NULL, NULL, 0), 0);
+	CHECK_EQ(word, 0);
+	CHECK_ERR(futex(&word, UNLOCK_PI | PRIVATE, 0, NULL, NULL, 0), EPERM);
+	CHECK_EQ(futex(&word, TRYLOCK_PI, 0, NULL, NULL, 0), 0);
+	CHECK_EQ(word, gettid());
+	CHECK_EQ(futex(&word, UNLOCK_PI, 0, NULL, NULL, 0), 0);
+	CHECK_EQ(futex(&word, LOCK_PI2 | PRIVATE, 0, NULL, NULL, 0), 0);
+	CHECK_EQ(futex(&word, UNLOCK_PI | PRIVATE, 0, NULL, NULL, 0), 0);
+	word = OWNER_DIED; /* a robust lock whose owner died, without waiters */
+	CHECK_EQ(futex(&word, LOCK_PI | PRIVATE, 0, NULL, NULL, 0), 0);
+	CHECK_EQ(word, OWNER_DIED | (uint32_t)gettid());
+}
+
+TEST(bad_words)
+{
+	volatile uint32_t words[2] = {0};
+	volatile uint32_t *odd = (volatile uint32_t *)((char *)words + 2);
+	void *readonly = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	CHECK_ERR(futex(odd, LOCK_PI, 0, NULL, NULL, 0), EINVAL);
+	CHECK_ERR(futex(odd, TRYLOCK_PI | PRIVATE, 0, NULL, NULL, 0), EINVAL);
+	CHECK_ERR(futex((volatile uint32_t *)16, LOCK_PI, 0, NULL, NULL, 0), EFAULT);
+	CHECK_ERR(futex((volatile uint32_t *)16, LOCK_PI | PRIVATE, 0, NULL, NULL, 0), EFAULT);
+	CHECK_ERR(futex((volatile uint32_t *)16, UNLOCK_PI | PRIVATE, 0, NULL, NULL, 0), EFAULT);
+	CHECK_ERR(futex((volatile uint32_t *)16, WAKE, 1, NULL, NULL, 0), EFAULT);
+	CHECK_EQ(futex((volatile uint32_t *)16, WAKE | PRIVATE, 1, NULL, NULL, 0), 0);
+	CHECK_ERR(futex((volatile uint32_t *)-4096l, WAKE | PRIVATE, 1, NULL, NULL, 0), EFAULT);
+	CHECK_ERR(futex(readonly, LOCK_PI | PRIVATE, 0, NULL, NULL, 0), EFAULT);
+	words[0] = 0x3ffffff0; /* no such thread */
+	CHECK_ERR(futex(words, LOCK_PI | PRIVATE, 0, NULL, NULL, 0), ESRCH);
+	words[0] = 0x3ffffff0;
+	CHECK_ERR(futex(words, TRYLOCK_PI | PRIVATE, 0, NULL, NULL, 0), ESRCH);
+	CHECK_ERR(futex(words, LOCK_PI | REALTIME, 0, NULL, NULL, 0), ENOSYS);
+	CHECK_ERR(futex(words, WAIT | REALTIME, 0, NULL, NULL, 0), ENOSYS);
+	CHECK_ERR(futex(words, 2, 0, NULL, NULL, 0), ENOSYS);
+	CHECK_ERR(futex(words, 14, 0, NULL, NULL, 0), ENOSYS);
+	CHECK_ERR(futex(words, WAKE_OP, 1, (void *)1, &words[1], 7u << 28), ENOSYS);
+	CHECK_ERR(futex(words, WAKE_OP, 1, (void *)1, &words[1], 7u << 24), ENOSYS);
+	CHECK_ERR(futex(words, REQUEUE, (unsigned)-1, (void *)1, &words[1], 0), EINVAL);
+	CHECK_ERR(futex(words, REQUEUE, 1, (void *)-1, &words[1], 0), EINVAL);
+	CHECK_ERR(futex(words, CMP_REQUEUE_PI, 2, (void *)1, &words[1], 0), EINVAL);
+	CHECK_ERR(futex(words, CMP_REQUEUE_PI, 1, (void *)1, words, 0), EINVAL);
+	CHECK_ERR(futex(words, WAIT_REQUEUE_PI, 0, NULL, words, 0), EINVAL);
+	CHECK_ERR(futex(&words[1], WAIT_REQUEUE_PI, 1, NULL, words, 0), EAGAIN);
+}
+
+TEST(wake_op_arithmetic)
+{
+	volatile uint32_t w[2] = {0};
+
+	w[1] = 12;
+	CHECK_EQ(futex(w, WAKE_OP, 1, (void *)1, &w[1], 1u << 28 | 5 << 12), 0); /* add */
+	CHECK_EQ(w[1], 17);
+	CHECK_EQ(futex(w, WAKE_OP, 1, (void *)1, &w[1], 1u << 28 | 0xfff << 12), 0); /* add -1 */
+	CHECK_EQ(w[1], 16);
+	CHECK_EQ(futex(w, WAKE_OP, 1, (void *)1, &w[1], 2u << 28 | 3 << 12), 0); /* or */
+	CHECK_EQ(w[1], 19);
+	CHECK_EQ(futex(w, WAKE_OP, 1, (void *)1, &w[1], 3u << 28 | 2 << 12), 0); /* and not */
+	CHECK_EQ(w[1], 17);
+	CHECK_EQ(futex(w, WAKE_OP, 1, (void *)1, &w[1], 4u << 28 | 1 << 12), 0); /* exclusive or */
+	CHECK_EQ(w[1], 16);
+	CHECK_EQ(futex(w, WAKE_OP, 1, (void *)1, &w[1], 10u << 28 | 3 << 12), 0); /* or 1 << 3 */
+	CHECK_EQ(w[1], 24);
+}
+
+static volatile uint32_t lock, started, got, tids[8];
+
+static void *lock_once(void *arg)
+{
+	long me = (long)arg;
+
+	tids[me] = (uint32_t)gettid();
+	if (futex(&lock, LOCK_PI | PRIVATE, 0, NULL, NULL, 0) != 0)
+		return (void *)(long)errno;
+	__atomic_fetch_add(&got, 1, __ATOMIC_SEQ_CST);
+	if ((lock & TID) != (uint32_t)gettid())
+		return (void *)1000;
+	if (futex(&lock, UNLOCK_PI | PRIVATE, 0, NULL, NULL, 0) != 0)
+		return (void *)(long)errno;
+	return NULL;
+}
+
+static void join_fine(pthread_t t)
+{
+	void *result;
+
+	CHECK_EQ(pthread_join(t, &result), 0);
+	CHECK_EQ((long)result, 0);
+}
+
+TEST(handed_on)
+{
+	pthread_t t[4];
+
+	CHECK_EQ(futex(&lock, LOCK_PI | PRIVATE, 0, NULL, NULL, 0), 0);
+	for (long i = 0; i < 4; i++) {
+		start(&t[i], lock_once, (void *)i);
+		while (!tids[i])
+			sched_yield();
+		wait_asleep((pid_t)tids[i]);
+	}
+	CHECK_EQ(lock, WAITERS | (uint32_t)gettid());
+	CHECK_ERR(futex(&lock, WAKE | PRIVATE, 1, NULL, NULL, 0), EINVAL);
+	CHECK_ERR(futex(&lock, REQUEUE | PRIVATE, 1, (void *)1, &got, 0), EINVAL);
+	CHECK_EQ(got, 0);
+	CHECK_EQ(futex(&lock, UNLOCK_PI | PRIVATE, 0, NULL, NULL, 0), 0);
+	for (int i = 0; i < 4; i++)
+		join_fine(t[i]);
+	CHECK_EQ(got, 4);
+	CHECK_EQ(lock, 0);
+}
+
+TEST(contradicting_word)
+{
+	pthread_t t;
+
+	CHECK_EQ(futex(&lock, LOCK_PI | PRIVATE, 0, NULL, NULL, 0), 0);
+	start(&t, lock_once, NULL);
+	while (!tids[0])
+		sched_yield();
+	wait_asleep((pid_t)tids[0]);
+	uint32_t good = lock;
+	lock = WAITERS | 1; /* init does not own it */
+	CHECK_ERR(futex(&lock, TRYLOCK_PI | PRIVATE, 0, NULL, NULL, 0), EINVAL);
+	CHECK_ERR(futex(&lock, UNLOCK_PI | PRIVATE, 0, NULL, NULL, 0), EPERM);
+	lock = good;
+	CHECK_EQ(futex(&lock, UNLOCK_PI | PRIVATE, 0, NULL, NULL, 0), 0);
+	join_fine(t);
+}
+
+static volatile uint32_t release;
+
+static void *hold(void *arg)
+{
+	(void)arg;
+	if (futex(&lock, LOCK_PI | PRIVATE, 0, NULL, NULL, 0) != 0)
+		return (void *)1;
+	started = 1;
+	while (!release)
+		test_sleep_ms(1);
+	return (void *)futex(&lock, UNLOCK_PI | PRIVATE, 0, NULL, NULL, 0);
+}
+
+TEST(times_out)
+{
+	pthread_t t;
+
+	start(&t, hold, NULL);
+	wait_for(&started, 1);
+	struct timespec at = from_now(CLOCK_REALTIME, 20), bad = {0, 1000000000}, past = {1, 0};
+	CHECK_ERR(futex(&lock, LOCK_PI | PRIVATE, 0, &at, NULL, 0), ETIMEDOUT);
+	CHECK_ERR(futex(&lock, LOCK_PI | PRIVATE, 0, &past, NULL, 0), ETIMEDOUT);
+	at = from_now(CLOCK_MONOTONIC, 20);
+	CHECK_ERR(futex(&lock, LOCK_PI2 | PRIVATE, 0, &at, NULL, 0), ETIMEDOUT);
+	at = from_now(CLOCK_REALTIME, 20);
+	CHECK_ERR(futex(&lock, LOCK_PI2 | PRIVATE | REALTIME, 0, &at, NULL, 0), ETIMEDOUT);
+	CHECK_ERR(futex(&lock, LOCK_PI | PRIVATE, 0, &bad, NULL, 0), EINVAL);
+	CHECK_ERR(futex(&lock, TRYLOCK_PI | PRIVATE, 0, NULL, NULL, 0), EAGAIN);
+	CHECK_ERR(futex(&lock, UNLOCK_PI | PRIVATE, 0, NULL, NULL, 0), EPERM);
+	CHECK_EQ(lock & WAITERS, WAITERS);
+	release = 1;
+	join_fine(t);
+	CHECK_EQ(lock, 0);
+}
+
+static volatile uint32_t lock_b, deadlocks;
+
+static void *lock_crosswise(void *arg)
+{
+	(void)arg;
+	if (futex(&lock_b, LOCK_PI | PRIVATE, 0, NULL, NULL, 0) != 0)
+		return (void *)1;
+	started = (uint32_t)gettid();
+	if (futex(&lock, LOCK_PI | PRIVATE, 0, NULL, NULL, 0) != 0)
+		return (void *)2;
+	futex(&lock, UNLOCK_PI | PRIVATE, 0, NULL, NULL, 0);
+	return (void *)futex(&lock_b, UNLOCK_PI | PRIVATE, 0, NULL, NULL, 0);
+}
+
+TEST(circle_is_found)
+{
+	pthread_t t;
+
+	CHECK_EQ(futex(&lock, LOCK_PI | PRIVATE, 0, NULL, NULL, 0), 0);
+	start(&t, lock_crosswise, NULL);
+	while (!started)
+		sched_yield();
+	wait_asleep((pid_t)started);
+	CHECK_ERR(futex(&lock_b, LOCK_PI | PRIVATE, 0, NULL, NULL, 0), EDEADLK);
+	CHECK_EQ(futex(&lock, UNLOCK_PI | PRIVATE, 0, NULL, NULL, 0), 0);
+	join_fine(t);
+}
+
+static volatile int signals;
+
+static void on_signal(int signo)
+{
+	(void)signo;
+	signals++;
+}
+
+static void *lock_and_count(void *arg)
+{
+	tids[0] = (uint32_t)gettid();
+	if (futex(&lock, LOCK_PI | PRIVATE, 0, NULL, NULL, 0) != 0)
+		return (void *)(long)errno;
+	futex(&lock, UNLOCK_PI | PRIVATE, 0, NULL, NULL, 0);
+	return arg;
+}
+
+TEST(lock_survives_signals)
+{
+	pthread_t t;
+	struct sigaction act = {.sa_handler = on_signal}; /* without SA_RESTART */
+
+	CHECK_EQ(sigaction(SIGUSR1, &act, NULL), 0);
+	CHECK_EQ(futex(&lock, LOCK_PI | PRIVATE, 0, NULL, NULL, 0), 0);
+	start(&t, lock_and_count, NULL);
+	while (!tids[0])
+		sched_yield();
+	for (int i = 1; i <= 3; i++) {
+		wait_asleep((pid_t)tids[0]);
+		CHECK_EQ(pthread_kill(t, SIGUSR1), 0);
+		while (signals < i)
+			test_sleep_ms(1);
+	}
+	CHECK_EQ(futex(&lock, UNLOCK_PI | PRIVATE, 0, NULL, NULL, 0), 0);
+	join_fine(t);
+}
+
+static void *die_owning(void *arg)
+{
+	if (futex(&lock, LOCK_PI | PRIVATE, 0, NULL, NULL, 0) != 0)
+		return (void *)1;
+	started = 1;
+	while (!release)
+		test_sleep_ms(1);
+	return arg;
+}
+
+static volatile uint32_t wake_order[4], woken_count;
+
+static void *inherit(void *arg)
+{
+	tids[(long)arg] = (uint32_t)gettid();
+	if (futex(&lock, LOCK_PI | PRIVATE, 0, NULL, NULL, 0) != 0)
+		return (void *)(long)errno;
+	uint32_t now = lock;
+	wake_order[woken_count++] = (uint32_t)(long)arg;
+	if ((now & TID) != (uint32_t)gettid() || ((now & OWNER_DIED) != 0) != (woken_count == 1))
+		return (void *)(long)now;
+	futex(&lock, UNLOCK_PI | PRIVATE, 0, NULL, NULL, 0);
+	return NULL;
+}
+
+TEST(owner_ends)
+{
+	pthread_t owner, t[3];
+
+	start(&owner, die_owning, NULL);
+	wait_for(&started, 1);
+	for (long i = 0; i < 3; i++) {
+		start(&t[i], inherit, (void *)i);
+		while (!tids[i])
+			sched_yield();
+		wait_asleep((pid_t)tids[i]);
+	}
+	release = 1;
+	join_fine(owner);
+	for (int i = 0; i < 3; i++)
+		join_fine(t[i]);
+	CHECK_EQ(lock, 0);
+	for (uint32_t i = 0; i < 3; i++)
+		CHECK_EQ(wake_order[i], i);
+}
+
+TEST(owner_process_is_killed)
+{
+	volatile uint32_t *words = shared_words();
+	pid_t pid = test_fork();
+
+	if (pid == 0) {
+		CHECK_EQ(futex(words, LOCK_PI, 0, NULL, NULL, 0), 0);
+		words[1] = 1;
+		pause();
+	}
+	wait_for(&words[1], 1);
+	pid_t waiter = test_fork();
+	if (waiter == 0) {
+		CHECK_EQ(futex(words, LOCK_PI, 0, NULL, NULL, 0), 0);
+		CHECK_EQ(words[0] & TID, getpid());
+		CHECK_EQ(words[0] & OWNER_DIED, OWNER_DIED);
+		CHECK_EQ(futex(words, UNLOCK_PI, 0, NULL, NULL, 0), 0);
+		_exit(0);
+	}
+	test_wait_state(waiter, 'S');
+	CHECK_EQ(kill(pid, SIGKILL), 0);
+	CHECK_KILLED(pid, SIGKILL);
+	CHECK_EXIT(waiter, 0);
+	CHECK_EQ(words[0], 0);
+}
+
+TEST(owner_execs)
+{
+	volatile uint32_t *words = shared_words();
+	pid_t pid = test_fork();
+
+	if (pid == 0) {
+		CHECK_EQ(futex(words, LOCK_PI, 0, NULL, NULL, 0), 0);
+		words[1] = 1;
+		while (!words[2])
+			test_sleep_ms(1);
+		execlp("sleep", "sleep", "30", (char *)NULL);
+		_exit(127);
+	}
+	wait_for(&words[1], 1);
+	pid_t waiter = test_fork();
+	if (waiter == 0) {
+		CHECK_EQ(futex(words, LOCK_PI, 0, NULL, NULL, 0), 0);
+		CHECK_EQ(words[0] & TID, getpid());
+		_exit(0);
+	}
+	test_wait_state(waiter, 'S');
+	words[2] = 1;
+	CHECK_EXIT(waiter, 0);
+	kill(pid, SIGKILL);
+	CHECK_KILLED(pid, SIGKILL);
+}
+
+/* A robust list whose entry and pending operation are PI locks. */
+struct robust_node {
+	struct robust_node *next;
+	volatile uint32_t lock;
+};
+struct robust_head {
+	struct robust_node *next;
+	long offset;
+	struct robust_node *pending;
+};
+
+TEST(robust_pi)
+{
+	volatile uint32_t *words = shared_words();
+	struct robust_node *node = (struct robust_node *)(words + 16), *pending = (struct robust_node *)(words + 32);
+	pid_t pid = test_fork();
+
+	if (pid == 0) {
+		static struct robust_head head;
+		head.offset = offsetof(struct robust_node, lock);
+		head.next = (struct robust_node *)((char *)node + 1);
+		node->next = (struct robust_node *)&head;
+		head.pending = (struct robust_node *)((char *)pending + 1);
+		CHECK_EQ(futex(&node->lock, LOCK_PI, 0, NULL, NULL, 0), 0);
+		pending->lock = (uint32_t)gettid();
+		CHECK_EQ(syscall(SYS_set_robust_list, &head, sizeof(head)), 0);
+		words[1] = 1;
+		while (!words[2])
+			test_sleep_ms(1);
+		_exit(0);
+	}
+	wait_for(&words[1], 1);
+	pid_t waiter = test_fork();
+	if (waiter == 0) {
+		CHECK_EQ(futex(&node->lock, LOCK_PI, 0, NULL, NULL, 0), 0);
+		CHECK_EQ(node->lock & TID, getpid());
+		CHECK_EQ(node->lock & OWNER_DIED, OWNER_DIED);
+		CHECK_EQ(futex(&node->lock, UNLOCK_PI, 0, NULL, NULL, 0), 0);
+		_exit(0);
+	}
+	test_wait_state(waiter, 'S');
+	words[2] = 1;
+	CHECK_EXIT(pid, 0);
+	CHECK_EXIT(waiter, 0);
+	CHECK_EQ(node->lock, 0);
+	CHECK_EQ(pending->lock, OWNER_DIED);
+}
+
+TEST(get_robust_list)
+{
+	static struct robust_head head;
+	void *seen = NULL;
+	size_t len = 0;
+
+	head.next = (struct robust_node *)&head;
+	CHECK_EQ(syscall(SYS_set_robust_list, &head, sizeof(head)), 0);
+	CHECK_EQ(syscall(SYS_get_robust_list, 0, &seen, &len), 0);
+	CHECK_EQ((long)seen, (long)&head);
+	CHECK_EQ(len, sizeof(head));
+	CHECK_ERR(syscall(SYS_get_robust_list, 0x3ffffff0, &seen, &len), ESRCH);
+	CHECK_ERR(syscall(SYS_get_robust_list, -1, &seen, &len), ESRCH);
+	CHECK_ERR(syscall(SYS_get_robust_list, 0, NULL, &len), EFAULT);
+	CHECK_ERR(syscall(SYS_set_robust_list, &head, sizeof(head) + 8), EINVAL);
+	pid_t pid = test_fork();
+	if (pid == 0) { /* not inherited */
+		CHECK_EQ(syscall(SYS_get_robust_list, 0, &seen, &len), 0);
+		_exit(seen == &head);
+	}
+	CHECK_EXIT(pid, 0);
+}
+
+/* --- condition variables --- */
+
+static volatile uint32_t cond_word;
+
+static void *wait_on_cond(void *arg)
+{
+	long me = (long)arg;
+
+	tids[me] = (uint32_t)gettid();
+	if (futex(&cond_word, WAIT_REQUEUE_PI | PRIVATE, 0, NULL, &lock, 0) != 0)
+		return (void *)(long)errno;
+	__atomic_fetch_add(&got, 1, __ATOMIC_SEQ_CST);
+	if ((lock & TID) != (uint32_t)gettid())
+		return (void *)1000;
+	return (void *)futex(&lock, UNLOCK_PI | PRIVATE, 0, NULL, NULL, 0);
+}
+
+static void cond_waiters(pthread_t *t, long n)
+{
+	for (long i = 0; i < n; i++) {
+		start(&t[i], wait_on_cond, (void *)i);
+		while (!tids[i])
+			sched_yield();
+		wait_asleep((pid_t)tids[i]);
+	}
+}
+
+TEST(requeue_pi_to_a_held_lock)
+{
+	pthread_t t[4];
+
+	cond_waiters(t, 4);
+	CHECK_EQ(futex(&lock, LOCK_PI | PRIVATE, 0, NULL, NULL, 0), 0);
+	CHECK_ERR(futex(&cond_word, WAKE | PRIVATE, 1, NULL, NULL, 0), EINVAL);
+	CHECK_ERR(futex(&cond_word, REQUEUE | PRIVATE, 0, (void *)1, &got, 0), EINVAL);
+	CHECK_ERR(futex(&cond_word, CMP_REQUEUE_PI | PRIVATE, 1, (void *)INT_MAX, &got, 0), EINVAL);
+	CHECK_ERR(futex(&cond_word, CMP_REQUEUE_PI | PRIVATE, 1, (void *)INT_MAX, &lock, 5), EAGAIN);
+	CHECK_EQ(futex(&cond_word, CMP_REQUEUE_PI | PRIVATE, 1, (void *)INT_MAX, &lock, 0), 4);
+	CHECK_EQ(got, 0);
+	CHECK_EQ(lock, WAITERS | (uint32_t)gettid());
+	CHECK_EQ(futex(&lock, UNLOCK_PI | PRIVATE, 0, NULL, NULL, 0), 0);
+	for (int i = 0; i < 4; i++)
+		join_fine(t[i]);
+	CHECK_EQ(got, 4);
+	CHECK_EQ(lock, 0);
+}
+
+TEST(requeue_pi_to_a_free_lock)
+{
+	pthread_t t[3];
+
+	cond_waiters(t, 3);
+	CHECK_EQ(futex(&cond_word, CMP_REQUEUE_PI | PRIVATE, 1, (void *)0, &lock, 0), 1);
+	join_fine(t[0]);
+	CHECK_EQ(got, 1);
+	CHECK_EQ(futex(&cond_word, CMP_REQUEUE_PI | PRIVATE, 1, (void *)1, &lock, 0), 2);
+	join_fine(t[1]);
+	join_fine(t[2]);
+	CHECK_EQ(lock, 0);
+	CHECK_EQ(futex(&cond_word, CMP_REQUEUE_PI | PRIVATE, 1, (void *)1, &lock, 0), 0);
+}
+
+TEST(requeue_pi_needs_its_own_waiters)
+{
+	volatile uint32_t *words = shared_words();
+	pid_t pid = test_fork();
+
+	if (pid == 0)
+		_exit(futex(words, WAIT, 0, NULL, NULL, 0) == 0 ? 0 : 1);
+	test_wait_state(pid, 'S');
+	CHECK_ERR(futex(words, CMP_REQUEUE_PI, 1, (void *)1, &words[1], 0), EINVAL);
+	CHECK_EQ(futex(words, WAKE, 1, NULL, NULL, 0), 1);
+	CHECK_EXIT(pid, 0);
+}
+
+TEST(requeue_pi_times_out)
+{
+	volatile uint32_t word = 0, target = 0;
+	struct timespec at = from_now(CLOCK_MONOTONIC, 20);
+
+	CHECK_ERR(futex(&word, WAIT_REQUEUE_PI | PRIVATE, 0, &at, &target, 0), ETIMEDOUT);
+	at = from_now(CLOCK_REALTIME, 20);
+	CHECK_ERR(futex(&word, WAIT_REQUEUE_PI | PRIVATE | REALTIME, 0, &at, &target, 0), ETIMEDOUT);
+	CHECK_EQ(target, 0);
+}
+
+static void *wait_on_cond_briefly(void *arg)
+{
+	struct timespec at = from_now(CLOCK_MONOTONIC, 300);
+
+	(void)arg;
+	tids[0] = (uint32_t)gettid();
+	return futex(&cond_word, WAIT_REQUEUE_PI | PRIVATE, 0, &at, &lock, 0) == 0 ? NULL : (void *)(long)errno;
+}
+
+TEST(requeue_pi_times_out_on_the_lock)
+{
+	pthread_t t;
+	void *result;
+
+	CHECK_EQ(futex(&lock, LOCK_PI | PRIVATE, 0, NULL, NULL, 0), 0);
+	start(&t, wait_on_cond_briefly, NULL);
+	while (!tids[0])
+		sched_yield();
+	wait_asleep((pid_t)tids[0]);
+	CHECK_EQ(futex(&cond_word, CMP_REQUEUE_PI | PRIVATE, 1, (void *)1, &lock, 0), 1);
+	CHECK_EQ(pthread_join(t, &result), 0);
+	CHECK_EQ((long)result, ETIMEDOUT);
+	CHECK_EQ(futex(&lock, UNLOCK_PI | PRIVATE, 0, NULL, NULL, 0), 0);
+	CHECK_EQ(lock, 0);
+}
+
+/* --- requeue, order --- */
+
+TEST(requeue_counts)
+{
+	volatile uint32_t *words = shared_words();
+	pid_t pids[4];
+
+	for (int i = 0; i < 4; i++) {
+		pids[i] = test_fork();
+		if (pids[i] == 0)
+			_exit(futex(words, WAIT, 0, NULL, NULL, 0) == 0 ? 0 : 1);
+		test_wait_state(pids[i], 'S');
+	}
+	CHECK_EQ(futex(words, REQUEUE, 0, (void *)0, &words[1], 0), 0);
+	CHECK_EQ(futex(words, REQUEUE, 1, (void *)2, &words[1], 0), 3);
+	CHECK_EXIT(pids[0], 0);
+	CHECK_EQ(futex(words, CMP_REQUEUE, 0, (void *)5, &words[1], 0), 1);
+	CHECK_EQ(futex(&words[1], WAKE, 0, NULL, NULL, 0), 1); /* 0 counts as 1 */
+	CHECK_EXIT(pids[1], 0);
+	CHECK_EQ(futex(&words[1], WAKE, 9, NULL, NULL, 0), 2);
+	CHECK_EXIT(pids[2], 0);
+	CHECK_EXIT(pids[3], 0);
+}
+
+/* --- restarting with the time that is left --- */
+
+TEST(wait_goes_on_after_stop)
+{
+	volatile uint32_t *words = shared_words();
+	pid_t pid = test_fork();
+
+	if (pid == 0) {
+		struct timespec second = {1, 0}, before, after;
+		clock_gettime(CLOCK_MONOTONIC, &before);
+		long n = futex(words, WAIT, 0, &second, NULL, 0);
+		int err = errno;
+		clock_gettime(CLOCK_MONOTONIC, &after);
+		long ms = (after.tv_sec - before.tv_sec) * 1000 + (after.tv_nsec - before.tv_nsec) / 1000000;
+		_exit(n == -1 && err == ETIMEDOUT && ms >= 990 && ms < 20000 ? 0 : 1);
+	}
+	for (int i = 0; i < 3; i++) {
+		test_wait_state(pid, 'S');
+		CHECK_EQ(kill(pid, SIGSTOP), 0);
+		test_wait_state(pid, 'T');
+		CHECK_EQ(kill(pid, SIGCONT), 0);
+	}
+	CHECK_EXIT(pid, 0);
+	pid = test_fork();
+	if (pid == 0)
+		_exit(futex(words, WAIT, 0, NULL, NULL, 0) == 0 ? 0 : 1);
+	test_wait_state(pid, 'S');
+	CHECK_EQ(kill(pid, SIGSTOP), 0);
+	test_wait_state(pid, 'T');
+	CHECK_EQ(kill(pid, SIGCONT), 0);
+	test_wait_state(pid, 'S');
+	CHECK_EQ(futex(words, WAKE, 1, NULL, NULL, 0), 1);
+	CHECK_EXIT(pid, 0);
+}
+
+TEST(wait_without_time_restarts_after_handler)
+{
+	volatile uint32_t *words = shared_words();
+	pid_t pid = test_fork();
+
+	if (pid == 0) {
+		struct sigaction act = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+		sigaction(SIGUSR1, &act, NULL);
+		words[1] = 1;
+		_exit(futex(words, WAIT, 0, NULL, NULL, 0) == 0 && signals == 1 ? 0 : 1);
+	}
+	wait_for(&words[1], 1);
+	test_wait_state(pid, 'S');
+	CHECK_EQ(kill(pid, SIGUSR1), 0);
+	test_sleep_ms(20);
+	test_wait_state(pid, 'S');
+	CHECK_EQ(futex(words, WAKE, 1, NULL, NULL, 0), 1);
+	CHECK_EXIT(pid, 0);
+}
+
+/* --- futex_waitv --- */
+
+struct waitv {
+	uint64_t value, address;
+	uint32_t flags, reserved;
+};
+
+static long waitv(struct waitv *v, unsigned n, unsigned flags, const struct timespec *at, int clock)
+{
+	return syscall(SYS_WAITV, v, n, flags, at, clock);
+}
+
+TEST(waitv_arguments)
+{
+	volatile uint32_t words[2] = {0};
+	struct waitv v[129];
+	struct timespec past = {0, 1}, bad = {0, -1};
+
+	for (int i = 0; i < 129; i++)
+		v[i] = (struct waitv){0, (uintptr_t)&words[i & 1], 2 | PRIVATE, 0};
+	CHECK_ERR(waitv(v, 0, 0, NULL, 0), EINVAL);
+	CHECK_ERR(waitv(v, 129, 0, NULL, 0), EINVAL);
+	CHECK_ERR(waitv(NULL, 1, 0, NULL, 0), EINVAL);
+	CHECK_ERR(waitv((void *)16, 1, 0, NULL, 0), EFAULT);
+	CHECK_ERR(waitv(v, 1, 1, NULL, 0), EINVAL);
+	CHECK_ERR(waitv(v, 1, 0, &past, CLOCK_BOOTTIME), EINVAL);
+	CHECK_ERR(waitv(v, 1, 0, &bad, CLOCK_MONOTONIC), EINVAL);
+	CHECK_ERR(waitv(v, 1, 0, (void *)16, CLOCK_MONOTONIC), EFAULT);
+	CHECK_ERR(waitv(v, 128, 0, &past, CLOCK_MONOTONIC), ETIMEDOUT);
+	CHECK_ERR(waitv(v, 2, 0, &past, CLOCK_REALTIME), ETIMEDOUT);
+	struct timespec soon = from_now(CLOCK_MONOTONIC, 20);
+	CHECK_ERR(waitv(v, 2, 0, &soon, CLOCK_MONOTONIC), ETIMEDOUT);
+	v[1].value = 1;
+	CHECK_ERR(waitv(v, 2, 0, NULL, 0), EAGAIN);
+	v[1].value = 0, v[1].flags = PRIVATE;
+	CHECK_ERR(waitv(v, 2, 0, NULL, 0), EINVAL);
+	v[1].flags = 2 | 0x1000;
+	CHECK_ERR(waitv(v, 2, 0, NULL, 0), EINVAL);
+	v[1].flags = 2, v[1].reserved = 1;
+	CHECK_ERR(waitv(v, 2, 0, NULL, 0), EINVAL);
+	v[1].reserved = 0, v[1].address = 2;
+	CHECK_ERR(waitv(v, 2, 0, NULL, 0), EINVAL);
+	v[1].address = 16;
+	CHECK_ERR(waitv(v, 2, 0, NULL, 0), EFAULT);
+}
+
+TEST(waitv_says_which)
+{
+	volatile uint32_t *words = shared_words();
+
+	for (unsigned i = 0; i < 5; i++) {
+		pid_t pid = test_fork();
+		if (pid == 0) {
+			struct waitv v[5];
+			for (int k = 0; k < 5; k++)
+				v[k] = (struct waitv){words[k], (uintptr_t)&words[k], 2, 0};
+			_exit((int)waitv(v, 5, 0, NULL, 0));
+		}
+		test_wait_state(pid, 'S');
+		words[i]++;
+		CHECK_EQ(futex(&words[i], WAKE, 9, NULL, NULL, 0), 1);
+		CHECK_EXIT(pid, (int)i);
+		for (int k = 0; k < 5; k++) /* nobody is left behind */
+			CHECK_EQ(futex(&words[k], WAKE, 9, NULL, NULL, 0), 0);
+	}
+}
+
+TEST(waitv_interrupted)
+{
+	volatile uint32_t word = 0;
+	struct waitv v = {0, (uintptr_t)&word, 2 | PRIVATE, 0};
+	struct sigaction act = {.sa_handler = on_signal};
+	pid_t me = getpid();
+
+	CHECK_EQ(sigaction(SIGUSR1, &act, NULL), 0);
+	pid_t pid = test_fork();
+	if (pid == 0) {
+		test_wait_state(me, 'S');
+		kill(me, SIGUSR1);
+		_exit(0);
+	}
+	CHECK_ERR(waitv(&v, 1, 0, NULL, 0), EINTR);
+	CHECK_EXIT(pid, 0);
+}
+
+/* --- all at once --- */
+
+#define STRESS_THREADS 8
+#define STRESS_ROUNDS 400
+static volatile uint32_t stress_lock[2];
+static volatile long stress_count[2];
+
+static void pi_lock(volatile uint32_t *l)
+{
+	uint32_t free_word = 0;
+
+	if (!__atomic_compare_exchange_n(l, &free_word, (uint32_t)gettid(), false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST) &&
+	    futex(l, LOCK_PI | PRIVATE, 0, NULL, NULL, 0) != 0)
+		FAIL("lock: %s", strerror(errno));
+}
+
+static void pi_unlock(volatile uint32_t *l)
+{
+	uint32_t mine = (uint32_t)gettid();
+
+	if (!__atomic_compare_exchange_n(l, &mine, 0, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST) &&
+	    futex(l, UNLOCK_PI | PRIVATE, 0, NULL, NULL, 0) != 0)
+		FAIL("unlock: %s", strerror(errno));
+}
+
+static void *stress(void *arg)
+{
+	unsigned random = (unsigned)(long)arg * 7919 + 1;
+
+	for (int i = 0; i < STRESS_ROUNDS; i++) {
+		random = random * 1664525 + 1013904223;
+		bool both = random >> 28 & 1;
+		struct timespec at;
+		pi_lock(&stress_lock[0]);
+		stress_count[0]++;
+		if (both) {
+			pi_lock(&stress_lock[1]);
+			stress_count[1]++;
+			pi_unlock(&stress_lock[1]);
+		}
+		if (random >> 29 == 3)
+			sched_yield();
+		pi_unlock(&stress_lock[0]);
+		if (random >> 27 == 5) { /* give up now and then */
+			clock_gettime(CLOCK_MONOTONIC, &at);
+			at.tv_nsec += at.tv_nsec < 999000000 ? 100000 : 0;
+			if (futex(&stress_lock[1], LOCK_PI2 | PRIVATE, 0, &at, NULL, 0) == 0)
+				pi_unlock(&stress_lock[1]);
+			else if (errno != ETIMEDOUT)
+				FAIL("timed lock: %s", strerror(errno));
+		}
+		if (!both)
+			__atomic_fetch_add(&stress_count[1], 1, __ATOMIC_SEQ_CST);
+	}
+	return NULL;
+}
+
+TEST(stress)
+{
+	pthread_t t[STRESS_THREADS];
+
+	for (long i = 0; i < STRESS_THREADS; i++)
+		start(&t[i], stress, (void *)i);
+	for (int i = 0; i < STRESS_THREADS; i++)
+		join_fine(t[i]);
+	CHECK_EQ(stress_count[0], STRESS_THREADS * STRESS_ROUNDS);
+	CHECK_EQ(stress_lock[0] | stress_lock[1], 0);
+}
