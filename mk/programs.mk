@@ -15,10 +15,11 @@ initramfs-debian: $(out)/initramfs-debian.cpio ## an initramfs with Debian's rt-
 
 # What the scheduler does while a command runs, as a picture.
 CMD  ?= hackbench -p -g 1 -l 20
-CPUS ?= 2
+# CPUS where somebody said it, else so many.
+cpus_or = $(if $(filter command environment,$(firstword $(origin CPUS))),$(CPUS),$(1))
 .PHONY: trace
 trace: $(out)/ashlar $(out)/initramfs-debian.cpio | build/need-run ## CMD="…" CPUS=2: run a command, write build/trace.json for ui.perfetto.dev
-	$(Q)tools/trace --kernel $(out)/ashlar --initrd $(out)/initramfs-debian.cpio --smp $(CPUS) '$(subst ','\'',$(CMD))'
+	$(Q)tools/trace --kernel $(out)/ashlar --initrd $(out)/initramfs-debian.cpio --smp $(call cpus_or,2) '$(subst ','\'',$(CMD))'
 
 # The torture run.
 $(out)/user/soak/soak: user/soak/soak.c mk/user.mk mk/programs.mk | build/need-user
@@ -35,8 +36,7 @@ SEEDS   ?= 200
 SEED    ?= 1
 TEST    ?= ktest/sched
 debug_out := build/$(variant:%-debug=%)-debug
-soak_args  = --kernel $(out)/ashlar --ktest $(debug_out)/ashlar-ktest --initrd $(out)/initramfs-soak.cpio --cpus $(SOAK_CPUS)
-soak replay: SOAK_CPUS = $(if $(filter command environment,$(firstword $(origin CPUS))),$(CPUS),4)
+soak_args  = --kernel $(out)/ashlar --ktest $(debug_out)/ashlar-ktest --initrd $(out)/initramfs-soak.cpio --cpus $(call cpus_or,4)
 .PHONY: soak-kernels
 soak-kernels: $(out)/ashlar $(out)/initramfs-soak.cpio | build/need-run
 	$(Q)$(MAKE) --no-print-directory BUILD=debug ktest

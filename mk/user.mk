@@ -24,7 +24,7 @@ $(foreach kind,$(user_kinds),$(eval $(call user_rule,$(kind))))
 
 user_programs := $(user_tests:%=$(out)/user/test/%)
 # Everything as the guest and the oracle run it; `threads` also in the other ways.
-user_all      := $(foreach kind,test glibc,$(user_tests:%=$(out)/user/$(kind)/%)) $(user_kinds:%=$(out)/user/%/threads)
+user_all      := $(foreach kind,test glibc,$(user_tests:%=$(out)/user/$(kind)/%)) $(user_kinds:%=$(out)/user/%/threads) $(out)/user/glibc-static/pthreads
 
 # Benchmarks: static, each also as the only program (PID 1) of an initramfs of its own.
 bench_programs := $(patsubst user/bench/%.c,$(out)/user/bench/%,$(wildcard user/bench/*.c))

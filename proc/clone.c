@@ -27,7 +27,7 @@ struct vfork_wait {
 	 CLONE_SYSVSEM | CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID | CLONE_DETACHED | CLONE_UNTRACED | \
 	 CLONE_CHILD_SETTID | CLONE_IO | CLONE_PTRACE | CLONE_CLEAR_SIGHAND)
 /* Namespaces: the answers are those of a Linux built without them. */
-#define CLONE_NAMESPACES                                                                                         \
+#define CLONE_NAMESPACES                                                                                             \
 	(CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWCGROUP | CLONE_NEWTIME | \
 	 CLONE_NEWUSER)
 
@@ -383,8 +383,9 @@ int process_unshare(unsigned long flags)
 	struct fdtable *files = NULL, *old_files = NULL;
 	int err = 0;
 
-	if (flags & ~(unsigned long)(CLONE_FS | CLONE_FILES | CLONE_SYSVSEM | CLONE_THREAD | CLONE_SIGHAND | CLONE_VM |
-				     CLONE_NAMESPACES))
+	if (flags &
+	    ~(unsigned long)(CLONE_FS | CLONE_FILES | CLONE_SYSVSEM | CLONE_THREAD | CLONE_SIGHAND | CLONE_VM |
+			     CLONE_NAMESPACES))
 		return -EINVAL;
 	err = check_namespaces(me, flags);
 	if (err)

@@ -32,10 +32,10 @@ struct futex_waiter {
 	struct thread *thread;
 	struct futex_pi_waiter *pi; /* it waits in FUTEX_WAIT_REQUEUE_PI; NULL: plain. I */
 	uint32_t bitset;
-	uint8_t rank;	     /* 0 DEADLINE, 100 - priority, 100 all others: as it came */
-	bool claimed;	     /* off the bucket, to be woken; B */
-	uint32_t woken;	     /* the waker is done with it: its last store */
-	uint32_t *wake_word; /* what the thread sleeps on: &woken, or one word for several waiters */
+	uint8_t rank;		     /* 0 DEADLINE, 100 - priority, 100 all others: as it came */
+	bool claimed;		     /* off the bucket, to be woken; B */
+	uint32_t woken;		     /* the waker is done with it: its last store */
+	uint32_t *wake_word;	     /* what the thread sleeps on: &woken, or one word for several waiters */
 	struct futex_bucket *bucket; /* changed by requeue under both Bs */
 };
 

@@ -70,8 +70,8 @@ struct task {
 	uptr_t set_child_tid;	       /* own: written when it first runs */
 	uptr_t clear_child_tid;	       /* own: set_tid_address(2) */
 	struct futex_task futex;
-	struct task_rseq rseq;	       /* own: rseq(2) */
-	struct task_restart {	       /* own: restart_syscall(2) calls fn(self) */
+	struct task_rseq rseq; /* own: rseq(2) */
+	struct task_restart {  /* own: restart_syscall(2) calls fn(self) */
 		long (*fn)(struct task *t);
 		uint64_t deadline_ns;
 		uptr_t user;

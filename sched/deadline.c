@@ -80,7 +80,8 @@ static uint64_t refill_of(const struct thread *t)
 }
 
 /* Equal ones stay in the order they came. */
-static void insert(struct rb_root *root, struct thread **first, struct thread *t, uint64_t (*key)(const struct thread *t))
+static void insert(struct rb_root *root, struct thread **first, struct thread *t,
+		   uint64_t (*key)(const struct thread *t))
 {
 	struct rb_node **link = &root->node, *parent = NULL;
 	bool leftmost = true;
@@ -116,13 +117,14 @@ static uint64_t next_period(const struct sched_dl *dl)
 
 static void refill(struct sched_dl *dl, uint64_t now)
 {
-	uint64_t start = next_period(dl);
-	if (time_before(start + dl->period_ns, now)) /* far behind: what was not used is gone */
-		start = now;
-	dl->due_ns = start + dl->deadline_ns;
-	dl->budget_ns = MIN(dl->budget_ns + (int64_t)dl->runtime_ns, (int64_t)dl->runtime_ns);
-	if (dl->budget_ns <= 0) /* overrun by more than a whole run time: one that held the CPU with interrupts off */
+	/* What it took too much, while it could not be interrupted, is taken from later periods. */
+	uint64_t periods = dl->budget_ns < 0 ? (uint64_t)-dl->budget_ns / dl->runtime_ns + 1 : 1;
+	dl->due_ns += periods * dl->period_ns;
+	dl->budget_ns += (int64_t)(periods * dl->runtime_ns);
+	if (time_before(dl->due_ns, now)) { /* far behind: what was not used is gone, and so is what is owed */
+		dl->due_ns = now + dl->deadline_ns;
 		dl->budget_ns = (int64_t)dl->runtime_ns;
+	}
 }
 
 void rq_dl_enqueue(struct run_queue *rq, struct thread *t, uint64_t now)

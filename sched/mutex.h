@@ -47,7 +47,7 @@ static inline struct mutex *mutex_guard_take(struct mutex *m)
 	maybe_unused cleanup_with(mutex_guard_release) = mutex_guard_take(m)
 
 struct rwlock {
-	uint32_t state;	       /* RW_… and the number of readers */
+	uint32_t state; /* RW_… and the number of readers */
 	uint8_t rank;
 	struct thread *writer; /* who holds it, for those that spin: never followed */
 	const char *name;

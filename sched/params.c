@@ -17,7 +17,7 @@ struct change {
 	irqflags_t flags;
 	uint64_t now;
 	bool queued, running, was_fair;
-	uint32_t weight;     /* as it was */
+	uint32_t weight;	     /* as it was */
 	struct fair_request request; /* what was left of it, if it was fair */
 };
 

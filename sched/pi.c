@@ -126,7 +126,8 @@ static void booster_insert(struct pi_thread *owner, struct pi_waiter *w)
 static bool boost_update(struct thread *owner)
 {
 	struct rb_node *n = rb_first(&owner->pi.boosters);
-	struct pi_key boost = n ? RB_ENTRY(n, struct pi_waiter, owner_node)->boost : (struct pi_key){.rank = PI_KEY_NONE};
+	struct pi_key boost = n ? RB_ENTRY(n, struct pi_waiter, owner_node)->boost
+				: (struct pi_key){.rank = PI_KEY_NONE};
 
 	if (key_equal(boost, owner->pi.boost))
 		return false;

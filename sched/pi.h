@@ -50,8 +50,8 @@ struct pi_lock {
 #define PI_HANDOFF 2ul /* and the next owner is to be the first of them, nobody else. Changed under L */
 #define PI_FLAGS 3ul
 
-#define PI_LOCK_INIT(name_)                               \
-	{                                                 \
+#define PI_LOCK_INIT(name_)                             \
+	{                                               \
 		.lock = SPINLOCK_INIT(LOCK_PI, (name_)) \
 	}
 /* How long a chain of waiting owners may be: as on Linux (kernel.max_lock_depth). */

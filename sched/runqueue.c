@@ -59,6 +59,9 @@ static const uint32_t nice_weight[40] = {
 };
 #define WEIGHT_IDLE 3u
 
+#define SEEDED_TURN_MIN_NS 20000
+#define SEEDED_TURN_DRAWN_NS 500000
+
 /* ---- the tree of fair threads ---- */
 
 static always_inline struct thread *entry(struct rb_node *n)
@@ -109,8 +112,9 @@ struct thread *fair_tree_pick(struct fair_queue *q)
 	struct thread *best = tree_best(q), *single = q->single;
 	bool swap = sched_seed_chance(4); /* sometimes the other of the two candidates */
 
-	if (!best || (single && fair_eligible(q, single->vruntime_ns) &&
-		      time_before(single->vdeadline_ns, best->vdeadline_ns) != swap)) {
+	if (!best ||
+	    (single && fair_eligible(q, single->vruntime_ns) &&
+	     time_before(single->vdeadline_ns, best->vdeadline_ns) != swap)) {
 		ASSERT(single);
 		q->single = NULL;
 		return single;
@@ -316,5 +320,7 @@ uint64_t rq_special_tick(const struct run_queue *rq, uint64_t now)
 		at = MIN(at, rq->rt_period_end_ns);
 	if (rq->dl_exhausted_first)
 		at = MIN(at, rq->dl_exhausted_first->dl.refill_ns);
+	if (sched_seeded && cur != rq->idle)
+		at = MIN(at, now + SEEDED_TURN_MIN_NS + sched_seed_draw(SEEDED_TURN_DRAWN_NS));
 	return MAX(at, now);
 }

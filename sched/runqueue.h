@@ -369,7 +369,7 @@ static always_inline bool rq_should_preempt(const struct run_queue *rq, const st
 static always_inline uint64_t rq_tick_wanted(const struct run_queue *rq, uint64_t now)
 {
 	const struct thread *cur = rq->current;
-	if (unlikely(cur->eff_policy | rq->special || rq->dl_exhausted_first || cur == rq->idle))
+	if (unlikely(cur->eff_policy | rq->special || rq->dl_exhausted_first || cur == rq->idle || sched_seeded))
 		return rq_special_tick(rq, now);
 	return rq->fair.load ? cur->slice_end_ns : now + rq->sample_ns;
 }

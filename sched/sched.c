@@ -49,8 +49,8 @@
  * none that may die, or has page tables of its own, which would be kept alive.
  *
  * Interrupts off is what stops pre-emption and keeps the CPU; there is no other counter.  WORK_RESCHED on the running
- * thread asks for a switch at the next return to user mode or, from an interrupt, to kernel code that had interrupts on; so that an
- * interrupt comes, whoever sets it sees to the tick.
+ * thread asks for a switch at the next return to user mode or, from an interrupt, to kernel code that had interrupts on;
+ * so that an interrupt comes, whoever sets it sees to the tick.
  *
  * Rejected: one queue for all CPUs (its lock); a lock per thread besides the queues' (each wake-up would take two);
  * stealing within the switch to idle (the lock order would force it to let go of its own queue; the idle thread does it

@@ -47,6 +47,8 @@ void rq_activate(struct run_queue *rq, struct thread *t, struct fair_request r, 
 		rq_place(rq, t, r);
 	else if (t->eff_policy == SCHED_DEADLINE)
 		dl_wake(t, now);
+	else if (unlikely(rq->rt_throttled))
+		(void)rq_rt_period(rq, now);
 	rq->runnable++;
 	rq->weight += t->weight;
 	rq->counters.wakeups++;

@@ -59,10 +59,12 @@ void smp_relax(void)
 		smp_serve();
 }
 
-void spin_wait(struct spinlock *l, uint16_t ticket)
+void spin_wait(struct spinlock *l)
 {
-	while (__atomic_load_n(&l->owner, __ATOMIC_ACQUIRE) != ticket)
-		smp_relax();
+	do
+		while (READ_ONCE(l->taken)) /* reading keeps the line shared until it is worth trying */
+			smp_relax();
+	while (!spin_try_unchecked(l));
 }
 
 void smp_call(uint64_t mask, void (*fn)(void *arg), void *arg)

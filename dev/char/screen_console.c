@@ -43,6 +43,7 @@
 #include "sched/timer.h"
 #include "sched/wait.h"
 #include "sync/atomic.h"
+#include "sync/smp_call.h"
 
 #define FRAME_NS (16 * NSEC_PER_MSEC)
 #define LOCK_TRIES 100000
@@ -222,12 +223,9 @@ static const struct tty_driver_ops con_ops = {
 static bool lock_for_log(void)
 {
 	for (unsigned i = 0; i < LOCK_TRIES; i++) {
-		uint16_t owner = atomic_load_acquire(&con.lock.owner);
-		uint16_t expected = owner;
-		if (atomic_load_relaxed(&con.lock.next) == owner &&
-		    atomic_cas(&con.lock.next, &expected, (uint16_t)(owner + 1)))
+		if (spin_try_unchecked(&con.lock))
 			return true;
-		cpu_relax();
+		smp_relax();
 	}
 	return false;
 }
@@ -270,7 +268,7 @@ static void con_log_write(const char *text, size_t len)
 			con.redraw_wanted = true;
 		else
 			draw_locked();
-		__atomic_store_n(&con.lock.owner, (uint16_t)(con.lock.owner + 1), __ATOMIC_RELEASE);
+		spin_release_unchecked(&con.lock);
 	}
 	irq_restore(f);
 	if (may_wake)

@@ -34,6 +34,7 @@
 #include "mm/usercopy.h"
 #include "sched/async.h"
 #include "sync/atomic.h"
+#include "sync/smp_call.h"
 #include "sync/spinlock.h"
 
 enum uart_reg {
@@ -359,17 +360,15 @@ static void uart_interrupt(void *arg)
 
 /* --- the kernel log, and the last words of a panic --- */
 
-/* A ticket lock's two halves as one word, taken only when it is free; bounded. */
+/* Bounded: the log may be written to while this CPU, or one that stands still, holds the lock. */
 static bool lock_for_log(struct spinlock *l)
 {
 	for (unsigned i = 0; i < POLL_MAX; i++) {
-		uint16_t owner = atomic_load_acquire(&l->owner);
-		uint16_t expected = owner;
-		if (atomic_load_relaxed(&l->next) == owner && atomic_cas(&l->next, &expected, (uint16_t)(owner + 1)))
+		if (spin_try_unchecked(l))
 			return true;
 		if (panic_in_progress)
 			return false;
-		cpu_relax();
+		smp_relax();
 	}
 	return false;
 }
@@ -393,7 +392,7 @@ static void uart_log_write(struct uart *u, const char *text, size_t len)
 		}
 	}
 	if (locked)
-		__atomic_store_n(&u->lock.owner, (uint16_t)(u->lock.owner + 1), __ATOMIC_RELEASE);
+		spin_release_unchecked(&u->lock);
 	irq_restore(f);
 }
 

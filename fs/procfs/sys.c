@@ -89,7 +89,6 @@ static const struct procfs_entry entries[] = {
 	{.path = "sys/kernel/random/poolsize", FIXED("256\n")},
 	{.path = "sys/kernel/cap_last_cap", FIXED("40\n")},
 	{.path = "sys/kernel/ngroups_max", FIXED("65536\n")},
-	{.path = "sys/kernel/pid_max", FIXED("32768\n")},
 	{.path = "sys/kernel/overflowuid", FIXED("65534\n")},
 	{.path = "sys/kernel/overflowgid", FIXED("65534\n")},
 	{.path = "sys/kernel/printk", .mode = 0644, .show = show_printk, .store = store_printk},

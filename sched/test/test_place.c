@@ -133,7 +133,8 @@ static void bound_and_restless(struct crew *c, unsigned me)
 			sched_yield();
 		else if (i % 3 == 1)
 			(void)!sleep_until_ns(time_ns() + 50000 + me * 10000, false);
-		sched_set_nice(atomic_load_acquire(&member[(me + i) % CREW]) ? member[(me + i) % CREW] : thread_current(),
+		sched_set_nice(atomic_load_acquire(&member[(me + i) % CREW]) ? member[(me + i) % CREW]
+									     : thread_current(),
 			       (int)(i % 40) - 20);
 		__atomic_fetch_add(&laps, 1, __ATOMIC_RELAXED);
 	}

@@ -79,7 +79,7 @@ def test_perf_bench(ctx, cpus):
 
 
 @cases(cpus=[1, 4])
-@timeout(300)
+@timeout(500)
 @needs("out/initramfs-debian.cpio")
 def test_stress_ng(ctx, cpus):
-    run_all(ctx, cpus, stressors(cpus, 1), 30)
+    run_all(ctx, cpus, stressors(cpus, 1), 90)

@@ -62,6 +62,15 @@ def test_threads(ctx, kind):
         compare(guest, f"threads ({kind})", "/test/threads", ctx.path(f"out/user/{kind}/threads"))
 
 
+@timeout(200)
+def test_glibc_locks(ctx):
+    """Every kind of lock of glibc's pthreads; musl's are in test_as_on_linux."""
+    archive = ctx.shell_initramfs({"test/pthreads": "out/user/glibc-static/pthreads"})
+    with ctx.guest(initrd=archive, append=QUIET) as guest:
+        guest.boot()
+        compare(guest, "pthreads (glibc)", "/test/pthreads", ctx.path("out/user/glibc-static/pthreads"))
+
+
 @cases(build=["out", "out-debug"])
 @needs("out-debug/ashlar")
 @timeout(200)

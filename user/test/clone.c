@@ -15,7 +15,8 @@
 
 /* Named differently from the C library's, which may or may not have it. */
 struct args3 {
-	uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid, set_tid_size, cgroup;
+	uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid, set_tid_size,
+		cgroup;
 };
 
 static long clone3_size(struct args3 *a, size_t size)

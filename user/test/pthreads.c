@@ -10,7 +10,7 @@
 #include <sys/mman.h>
 
 #define THREADS 6
-#define ROUNDS 300
+#define ROUNDS 150
 
 static void start(pthread_t *t, void *(*body)(void *), void *arg)
 {
@@ -252,9 +252,9 @@ TEST(robust_mutex_not_made_consistent)
 	for (int protocol = 0; protocol < 2; protocol++) {
 		struct counted *c = shared_memory();
 		pthread_t owner;
-		mutex_init(&c->mutex, (struct kind){PTHREAD_MUTEX_NORMAL,
-						    protocol ? PTHREAD_PRIO_INHERIT : PTHREAD_PRIO_NONE,
-						    PTHREAD_MUTEX_ROBUST, 0});
+		mutex_init(&c->mutex,
+			   (struct kind){PTHREAD_MUTEX_NORMAL, protocol ? PTHREAD_PRIO_INHERIT : PTHREAD_PRIO_NONE,
+					 PTHREAD_MUTEX_ROBUST, 0});
 		start(&owner, die_holding, c);
 		while (c->turn != 1)
 			sched_yield();
@@ -293,9 +293,9 @@ TEST(condition_variables)
 		struct counted *c = shared_memory();
 		pthread_condattr_t a;
 		int shared = kind & 1 ? PTHREAD_PROCESS_SHARED : PTHREAD_PROCESS_PRIVATE;
-		mutex_init(&c->mutex, (struct kind){PTHREAD_MUTEX_NORMAL,
-						    kind & 2 ? PTHREAD_PRIO_INHERIT : PTHREAD_PRIO_NONE,
-						    PTHREAD_MUTEX_STALLED, shared});
+		mutex_init(&c->mutex,
+			   (struct kind){PTHREAD_MUTEX_NORMAL, kind & 2 ? PTHREAD_PRIO_INHERIT : PTHREAD_PRIO_NONE,
+					 PTHREAD_MUTEX_STALLED, shared});
 		CHECK_EQ(pthread_condattr_init(&a), 0);
 		CHECK_EQ(pthread_condattr_setpshared(&a, shared), 0);
 		CHECK_EQ(pthread_condattr_setclock(&a, CLOCK_MONOTONIC), 0);
