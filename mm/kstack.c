@@ -5,8 +5,8 @@
  * a large frame, faults instead of writing into a neighbour, and whether an address is such a guard is arithmetic
  * without a lock.
  *
- * fork takes a stack and exit gives one all the time, so each CPU keeps some, mapped; only beyond that the slot is
- * unmapped and its pages freed.  The slots themselves are a bitmap; slot_hint is a lower bound of the free ones.
+ * fork takes a stack and exit gives one all the time, so each CPU keeps some, mapped; when it has too many, all of them
+ * are unmapped together and their pages freed.  The slots themselves are a bitmap; slot_hint is a lower bound of the free ones.
  *
  * A stack is never freed by the thread that stands on it (sched/thread.c).
  */
@@ -20,6 +20,7 @@
 #include "mm/page.h"
 #include "mm/page_internal.h"
 #include "mm/pgtable.h"
+#include "mm/tlb.h"
 #include "sync/spinlock.h"
 
 #define STACK_PAGES (KSTACK_SIZE / PAGE_SIZE)
@@ -62,20 +63,36 @@ static void slot_release(size_t slot)
 	spin_unlock(&slot_lock, f);
 }
 
-/* Unmaps the first `pages` pages from va on and frees what they mapped. */
-static void pages_unmap(vaddr_t va, unsigned pages)
+/* Takes the first `pages` pages from va on out of the tables, onto a chain of what to free after the flush. */
+static void pages_clear(vaddr_t va, unsigned pages, struct page **chain)
 {
-	struct page *p[STACK_PAGES];
 	for (unsigned i = 0; i < pages; i++) {
 		paddr_t pa = paddr(0);
 		unsigned prot;
-		p[i] = pgtable_translate(mmu_kernel_root(), vaddr(va.v + i * PAGE_SIZE), &pa, &prot) ? paddr_to_page(pa)
-												     : NULL;
+		if (!pgtable_translate(mmu_kernel_root(), vaddr(va.v + i * PAGE_SIZE), &pa, &prot))
+			continue;
+		struct page *p = paddr_to_page(pa);
+		p->owner = *chain;
+		*chain = p;
 	}
-	pgtable_unmap_kernel(va, pages * (uint64_t)PAGE_SIZE);
-	for (unsigned i = 0; i < pages; i++)
-		if (p[i])
-			page_put(p[i]);
+	pgtable_clear_kernel(va, pages * (uint64_t)PAGE_SIZE);
+}
+
+static void pages_put(struct page *chain)
+{
+	while (chain) {
+		struct page *p = chain;
+		chain = p->owner;
+		page_put(p);
+	}
+}
+
+static void pages_unmap(vaddr_t va, unsigned pages)
+{
+	struct page *chain = NULL;
+	pages_clear(va, pages, &chain);
+	tlb_flush_kernel(va, pages * (uint64_t)PAGE_SIZE);
+	pages_put(chain);
 }
 
 static noinline void *stack_create(void)
@@ -111,11 +128,23 @@ static noinline void *stack_create(void)
 	return (void *)va.v;
 }
 
-static noinline void stack_destroy(void *stack)
+/* Frees a chain of stacks: all CPUs forget them in one go, since each flush interrupts every other CPU. */
+static noinline void stacks_destroy(void *stacks)
 {
-	vaddr_t va = vaddr_of(stack);
-	pages_unmap(va, STACK_PAGES);
-	slot_release((va.v - KSTACK_BASE) / KSTACK_SLOT_SIZE);
+	struct page *chain = NULL;
+	size_t freed[CACHED_STACKS];
+	unsigned count = 0;
+	while (stacks) {
+		void *stack = stacks;
+		vaddr_t va = vaddr_of(stack);
+		stacks = *(void **)stack;
+		pages_clear(va, STACK_PAGES, &chain);
+		freed[count++] = (va.v - KSTACK_BASE) / KSTACK_SLOT_SIZE;
+	}
+	tlb_flush_kernel(vaddr(KSTACK_BASE), KSTACK_END - KSTACK_BASE);
+	pages_put(chain);
+	while (count)
+		slot_release(freed[--count]);
 }
 
 static void *cache_pop(void)
@@ -143,21 +172,30 @@ void kstack_free(void *stack)
 {
 	if (CONFIG_KASAN)
 		kasan_stack_reset(stack); /* the thread's last frames never returned */
+	void *surplus = NULL;
 	irqflags_t f = irq_save();
 	struct stack_cache *c = &stack_caches[this_cpu()->id];
-	if (likely(c->count < CACHED_STACKS)) {
-		*(void **)stack = c->top;
-		c->top = stack;
-		c->count++;
-		stack = NULL;
+	if (unlikely(c->count == CACHED_STACKS)) {
+		surplus = c->top;
+		c->top = NULL;
+		c->count = 0;
 	}
+	*(void **)stack = c->top;
+	c->top = stack;
+	c->count++;
 	irq_restore(f);
-	if (unlikely(stack))
-		stack_destroy(stack);
+	if (unlikely(surplus))
+		stacks_destroy(surplus);
 }
 
 void kstack_cache_drain(void)
 {
-	for (void *stack; (stack = cache_pop());)
-		stack_destroy(stack);
+	irqflags_t f = irq_save();
+	struct stack_cache *c = &stack_caches[this_cpu()->id];
+	void *stacks = c->top;
+	c->top = NULL;
+	c->count = 0;
+	irq_restore(f);
+	if (stacks)
+		stacks_destroy(stacks);
 }

@@ -395,7 +395,7 @@ int pgtable_map_kernel(vaddr_t va, paddr_t pa, uint64_t len_bytes, unsigned prot
 	return 0;
 }
 
-void pgtable_unmap_kernel(vaddr_t va, uint64_t len_bytes)
+void pgtable_clear_kernel(vaddr_t va, uint64_t len_bytes)
 {
 	SPIN_GUARD(&kernel_lock);
 	for (uint64_t at = va.v; at < va.v + len_bytes; at += PAGE_SIZE) {
@@ -403,6 +403,11 @@ void pgtable_unmap_kernel(vaddr_t va, uint64_t len_bytes)
 		if (e)
 			*e = pte_none();
 	}
+}
+
+void pgtable_unmap_kernel(vaddr_t va, uint64_t len_bytes)
+{
+	pgtable_clear_kernel(va, len_bytes);
 	tlb_flush_kernel(va, len_bytes);
 }
 

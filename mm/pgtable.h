@@ -32,7 +32,10 @@ uint64_t pgtable_page_count(paddr_t root);
 
 /* Kernel half: maps physical range with the largest leaves that fit. -ENOMEM, -EEXIST. */
 int pgtable_map_kernel(vaddr_t va, paddr_t pa, uint64_t len_bytes, unsigned prot) must_check;
-/* Unmaps whole 4 KiB pages in the kernel half and flushes them everywhere. */
+/* Takes whole 4 KiB pages out of the kernel half. CPUs may remember them until tlb_flush_kernel() (mm/tlb.h), so neither
+ * addresses nor pages may be used again before. */
+void pgtable_clear_kernel(vaddr_t va, uint64_t len_bytes);
+/* The same with the flush, by all CPUs. */
 void pgtable_unmap_kernel(vaddr_t va, uint64_t len_bytes);
 /* Translates through any root; false when not mapped. */
 bool pgtable_translate(paddr_t root, vaddr_t va, paddr_t *pa, unsigned *prot);
