@@ -176,13 +176,25 @@ void log_flush(void)
 		return; /* a console may be what broke; the report shows the last records itself */
 	while (consoles_write_one(true))
 		;
+	for (struct log_console *c = atomic_load_acquire(&consoles); c; c = atomic_load_acquire(&c->next))
+		c->write("", 0); /* what programs wrote to it, also if the log had nothing to say */
+}
+
+/*
+ * While somebody else is at it the task need not try, and must not try again and again: it may have pre-empted him.  He
+ * looks once more when he has let go.  The fence: either he sees the record that we were woken for, or we that he has.
+ */
+static bool task_has_work(void)
+{
+	atomic_fence();
+	return consoles_behind() && !atomic_load_relaxed(&draining);
 }
 
 static enum async_poll console_poll(struct async_task *self)
 {
 	ASYNC_BEGIN(self);
 	for (;;) {
-		AWAIT(self, consoles_behind());
+		AWAIT(self, task_has_work());
 		(void)consoles_write_one(false);
 		ASYNC_YIELD(self); /* a line takes its time: input goes first */
 	}

@@ -44,7 +44,8 @@ uint64_t log_next_seq(void);
 /* Bytes the ring holds (syslog(2) SIZE_BUFFER). */
 size_t log_buffer_bytes(void);
 
-/* A sink the log writes finished lines to (with "\n"). write must be safe in any context and never log.
+/* A sink the log writes finished lines to (with "\n"). write must be safe in any context and never log; what programs
+ * have written there before comes first, also if len is 0 (log_flush).
  * Registering replays what is already in the ring when replay is set. */
 struct log_console {
 	const char *name;
@@ -56,8 +57,8 @@ void log_console_unregister(struct log_console *c);
 
 /* Boot order step: from here on a task writes the consoles, except for errors. */
 void log_task_start(void);
-/* Writes what the consoles have not shown yet. Any context: before the machine is reset or switched off, and in a
- * panic. */
+/* Writes what the consoles have not shown yet. Any context: before the machine is reset or switched off, in a panic, and
+ * where something else is written to a console next that should stand behind. */
 void log_flush(void);
 
 /* A line straight to every console, past the ring and any drain under way: for panic only. */

@@ -247,6 +247,8 @@ static void converse(const char *greeting, const char *prompt, bool may_exit)
 		lineedit_init(&editor, &editor_ops, prompt);
 	monitor_print(&out_all, "\n%s; `help` lists the commands%s\n", greeting, may_exit ? ", `exit` goes back" : "");
 	for (;;) {
+		if (!panic_in_progress)
+			log_flush(); /* what the command logged, before the prompt */
 		bool line = read_line();
 		unsigned n = line ? lineedit_split(editor.text, words, WORDS_MAX) : 0;
 		if (!line || (n > 0 && str_equal(words[0], "exit"))) {

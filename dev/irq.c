@@ -139,6 +139,16 @@ static void table_counts(struct fmt_sink *out, unsigned irq, const char *label)
 			fmt_print(out, "%10llu ", (unsigned long long)irq_count_get(irq, cpu));
 }
 
+/* What never comes by irq_dispatch(). */
+static void table_others(struct fmt_sink *out, const char *label, uint64_t (*count)(unsigned cpu), const char *what)
+{
+	fmt_print(out, "%s: ", label);
+	for (unsigned cpu = 0; cpu < CPUS_MAX; cpu++)
+		if (counts[cpu])
+			fmt_print(out, "%10llu ", (unsigned long long)count(cpu));
+	fmt_print(out, "  %s\n", what);
+}
+
 static void table_line(struct fmt_sink *out, unsigned irq)
 {
 	char text[40];
@@ -174,9 +184,9 @@ size_t irq_table_print(char *buf, size_t len)
 	fmt_print(out, "  Rescheduling interrupts\n");
 	table_counts(out, IRQ_CALL, "CAL");
 	fmt_print(out, "  Function call interrupts\n");
-	fmt_print(out, "NMI: %10llu   Non-maskable interrupts\n", (unsigned long long)irqchip_nmi_count());
-	fmt_print(out, "SPU: %10llu   Spurious interrupts\n", (unsigned long long)irqchip_spurious_count());
-	fmt_print(out, "MCE: %10llu   Machine check exceptions\n", (unsigned long long)irqchip_machine_check_count());
+	table_others(out, "NMI", irqchip_nmi_count, "Non-maskable interrupts");
+	table_others(out, "SPU", irqchip_spurious_count, "Spurious interrupts");
+	table_others(out, "MCE", irqchip_machine_check_count, "Machine check exceptions");
 	fmt_print(out, "ERR: %10llu\n", (unsigned long long)irqchip_error_count());
 	return t.done;
 }

@@ -112,10 +112,12 @@ static int try_and_report(const struct init_request *r, const char *path, bool o
 {
 	int err = try_run(r, path);
 
-	if (!err)
+	if (!err) {
 		log_info("init: running %s as PID 1", path);
-	else if (!optional || err != -ENOENT)
+		log_flush(); /* so far the consoles are the kernel's */
+	} else if (!optional || err != -ENOENT) {
 		log_err("init: cannot run %s: error %d, %s", path, -err, remedy(err));
+	}
 	return err;
 }
 

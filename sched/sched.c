@@ -135,6 +135,7 @@ void thread_set_work(struct thread *t, uint32_t bits)
 void sched_kick_executor(uint32_t cpu)
 {
 	struct run_queue *rq = my_queue();
+	/* In this order, see clear_resched(). */
 	__atomic_fetch_or(&rq->executor_kicks, BIT(cpu), __ATOMIC_ACQ_REL);
 	__atomic_fetch_or(&rq->current->arch.work, WORK_RESCHED, __ATOMIC_ACQ_REL);
 	timer_alarm_by(time_ns() + patience_ns(rq->current));
@@ -210,6 +211,21 @@ static always_inline struct thread *choose_next(struct run_queue *rq, struct thr
 	return rq_pick(rq);
 }
 
+#if CONFIG_KTEST
+void (*sched_test_hook)(void);
+#endif
+
+/*
+ * prev gave way to next, which is rq->current.  Who asked for an executor since the look at the start (an NMI, or a call
+ * from another CPU served while the lock was waited for) set the bit on prev: it must not go with prev's.
+ */
+static always_inline void clear_resched(const struct run_queue *rq, struct thread *prev, struct thread *next)
+{
+	thread_clear_work(prev, WORK_RESCHED); /* also the fence between next's on_cpu and its look at its work */
+	if (unlikely(READ_ONCE(rq->executor_kicks)))
+		__atomic_fetch_or(&next->arch.work, WORK_RESCHED, __ATOMIC_ACQ_REL);
+}
+
 /* Interrupts off. preempted: prev goes on later whatever its state. */
 static void switch_away(bool preempted)
 {
@@ -220,11 +236,15 @@ static void switch_away(bool preempted)
 	struct thread *prev = rq->current;
 	uint64_t now = time_ns();
 
+#if CONFIG_KTEST
+	if (unlikely(sched_test_hook))
+		sched_test_hook();
+#endif
 	rq_account(rq, prev, now);
 	struct thread *next = choose_next(rq, prev, preempted, now);
 	rq->kicked = false;
 	if (next == prev) {
-		thread_clear_work(prev, WORK_RESCHED);
+		clear_resched(rq, prev, next);
 		if (prev != rq->idle) {
 			rq_begin_turn(prev, now);
 			rq_tick_by(rq, rq_tick_wanted(rq, now));
@@ -241,7 +261,7 @@ static void switch_away(bool preempted)
 	rq->previous = prev;
 	rq->urgency = next == rq->idle ? 0 : thread_urgency(next);
 	next->on_cpu = true;
-	thread_clear_work(prev, WORK_RESCHED); /* also the fence between next's on_cpu and its look at its work */
+	clear_resched(rq, prev, next);
 	if (likely(next != rq->idle)) {
 		uint64_t waited = now - next->switched_in_ns;
 		if (likely((int64_t)waited > 0)) {

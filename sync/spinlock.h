@@ -22,11 +22,10 @@
 #include "sync/lockdep.h"
 
 struct spinlock {
-	bool taken; /* atomic */
-	uint8_t rank;	      /* enum lock_rank */
+	bool taken;   /* atomic */
+	uint8_t rank; /* enum lock_rank */
 	const char *name;
 };
-
 
 #define SPINLOCK_INIT(rank_, name_)              \
 	{                                        \

@@ -47,7 +47,8 @@ struct line {
 
 static struct line lines[IRQ_IOAPIC_END];
 static bool messages[IRQ_IOAPIC_END]; /* given out by irqchip_alloc_msi(); atomic */
-static uint64_t spurious, errors;     /* a lost count does no harm */
+static uint64_t spurious[CPUS_MAX];   /* each CPU counts its own */
+static uint64_t errors;		      /* a lost count does no harm */
 static bool use_ioapic;
 static bool use_pic;
 static bool line0_is_alarm; /* of the 8259; an I/O APIC can send it on the right vector */
@@ -304,9 +305,9 @@ void irqchip_describe(unsigned irq, char *buf, size_t len)
 		snprintf(buf, len, "%8s %3u-%-8s", use_pic ? "XT-PIC" : "none", irq, "");
 }
 
-uint64_t irqchip_spurious_count(void)
+uint64_t irqchip_spurious_count(unsigned cpu)
 {
-	return READ_ONCE(spurious);
+	return READ_ONCE(spurious[cpu]);
 }
 
 uint64_t irqchip_error_count(void)
@@ -323,7 +324,7 @@ bool irqchip_ack(unsigned *irq)
 				errors++;
 				lapic_eoi(); /* the spurious vector alone takes none */
 			} else {
-				spurious++;
+				spurious[this_cpu()->id]++;
 			}
 			return false;
 		}
@@ -337,7 +338,7 @@ bool irqchip_ack(unsigned *irq)
 		return i < IRQ_LAPIC_ERROR;
 	}
 	if (pic_spurious(i)) {
-		spurious++;
+		spurious[this_cpu()->id]++;
 		return false;
 	}
 	if (!lines[i].level)

@@ -32,7 +32,7 @@
 #define PORT_SYSTEM_CONTROL 0x61 /* bit 7: SERR or parity, bit 6: IOCHK (PC/AT Technical Reference) */
 
 static unsigned banks;
-static uint64_t nmis, checks; /* for /proc/interrupts; a lost count does no harm */
+static uint64_t nmis[CPUS_MAX], checks[CPUS_MAX]; /* for /proc/interrupts; each CPU counts its own */
 static char text[96];
 
 void machine_check_setup(void)
@@ -67,7 +67,7 @@ bool machine_check_can_go_on(void)
 	uint64_t global = banks ? rdmsr(MSR_MCG_STATUS) : 0;
 	bool good = global & MCG_STATUS_RESTARTABLE;
 
-	checks++;
+	checks[this_cpu()->id]++;
 	snprintf(text, sizeof(text), "no bank says why");
 	for (unsigned i = 0; i < banks; i++) {
 		uint64_t status = rdmsr(MSR_BANK(i) + 1);
@@ -93,7 +93,7 @@ void nmi_note(const struct trap_frame *f)
 
 	uint8_t control = io_in8(PORT_SYSTEM_CONTROL);
 
-	nmis++;
+	nmis[this_cpu()->id]++;
 	if (control == 0xff)
 		return; /* no such port */
 	if (control & 0x80)
@@ -102,12 +102,12 @@ void nmi_note(const struct trap_frame *f)
 		log_err("nmi: an I/O device reports an error (IOCHK)");
 }
 
-uint64_t irqchip_nmi_count(void)
+uint64_t irqchip_nmi_count(unsigned cpu)
 {
-	return READ_ONCE(nmis);
+	return READ_ONCE(nmis[cpu]);
 }
 
-uint64_t irqchip_machine_check_count(void)
+uint64_t irqchip_machine_check_count(unsigned cpu)
 {
-	return READ_ONCE(checks);
+	return READ_ONCE(checks[cpu]);
 }

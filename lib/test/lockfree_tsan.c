@@ -203,13 +203,13 @@ static void test_ready_queue_threads(void **state maybe_unused)
 	assert_true(wakes >= sleeps);
 }
 
-/* ---- the spinlock: one at a time, in the order they came, and each sees what the one before it wrote ---- */
+/* ---- the spinlock: one at a time, and each sees what the one before it wrote ---- */
 
 /* Its half that leaves the interrupt flag alone.  Lock checking, and what the kernel does while it waits
  * (sync/smp_call.c), have tests of their own. */
-void spin_wait(struct spinlock *l, uint16_t ticket)
+void spin_wait(struct spinlock *l)
 {
-	while (__atomic_load_n(&l->owner, __ATOMIC_ACQUIRE) != ticket)
+	while (!spin_try_unchecked(l))
 		sched_yield();
 }
 
@@ -222,7 +222,7 @@ void lockdep_release(const void *lock maybe_unused)
 {
 }
 
-static struct spinlock spin = {.next = 65000, .owner = 65000, .name = "threads"}; /* the tickets wrap around */
+static struct spinlock spin = {.name = "threads"};
 static struct {
 	uint64_t plain[2];
 	uint32_t inside, errors;
@@ -239,7 +239,7 @@ static void *spin_thread(void *arg maybe_unused)
 		guarded.plain[1]++;
 		__atomic_fetch_sub(&guarded.inside, 1, __ATOMIC_RELAXED);
 		spin_release(&spin);
-		sched_yield(); /* or the next in line would have to wait for the end of our time slice */
+		sched_yield(); /* or we would have it again at once, and nobody else before the end of our time slice */
 	}
 	return NULL;
 }

@@ -11,6 +11,7 @@
 #include "mm/slab.h"
 #include "sched/async.h"
 #include "sched/executor.h"
+#include "sched/internal.h"
 #include "sched/sched.h"
 #include "sched/test/async_util.h"
 #include "sync/atomic.h"
@@ -357,6 +358,41 @@ KTEST(async, woken_before_saying_it_sleeps)
 KTEST(async, woken_before_the_switch)
 {
 	narrow_run(EXECUTOR_MAY_SLEEP);
+}
+
+/* In the middle of a switch, where an NMI that logs something may come, or a call from another CPU be served. */
+static struct async_task *woken_in_switch;
+
+static void switch_hook(void)
+{
+	struct async_task *t = READ_ONCE(woken_in_switch);
+	if (!t || t->cpu != this_cpu()->id)
+		return;
+	woken_in_switch = NULL;
+	async_wake_anywhere(t);
+}
+
+KTEST(async, woken_in_the_middle_of_a_switch)
+{
+	stay_here();
+	struct counter c = {0};
+	async_task_init(&c.task, &line_ops, ASYNC_LOW);
+	async_spawn(&c.task);
+	KTEST_TRUE(comes_true(&c.stage, 1));
+	pause_ns(2 * NSEC_PER_MSEC); /* the executor sleeps, so somebody has to wake it */
+	irqflags_t f = irq_save();
+	thread_set_work(thread_current(), WORK_RESCHED);
+	sched_test_hook = switch_hook;
+	woken_in_switch = &c.task;
+	sched_preempt();
+	sched_test_hook = NULL;
+	bool remembered = READ_ONCE(c.polls) == 2 || thread_has_work(thread_current(), WORK_RESCHED);
+	bool came_by = !woken_in_switch;
+	irq_restore(f);
+	bool polled = comes_true(&c.polls, 2);
+	async_cancel(&c.task);
+	KTEST_EQ(result_of(&c.task), -ECANCELED);
+	KTEST_TRUE(came_by && remembered && polled);
 }
 
 /* Woken in the middle of its poll, after it has looked: there is another poll. */

@@ -77,26 +77,32 @@ KTEST(trap, int3_is_reported_and_resumes_behind_it)
  */
 KTEST(trap, nmi_has_a_stack_of_its_own)
 {
-	uint64_t before = irqchip_nmi_count();
 	irqflags_t f = irq_save();
+	unsigned cpu = this_cpu()->id;
+	uint64_t before = irqchip_nmi_count(cpu);
 
 	__asm__ volatile("mov %%rsp, %%rbx; mov %0, %%rsp; int $2; mov %%rbx, %%rsp"
 			 :
 			 : "r"(KMAP_BASE - 64) /* where nothing is mapped */
 			 : "rbx", "memory");
+	uint64_t after = irqchip_nmi_count(cpu);
 	irq_restore(f);
-	KTEST_EQ(irqchip_nmi_count(), before + 1);
+	KTEST_EQ(after, before + 1);
 }
 
 /* A machine check without a bank to blame, as INT 18 gives it, is not one the CPU calls restartable: it would be fatal. So
  * only the decision is asked here; tests/boot/exceptions.py raises real ones. */
 KTEST(trap, machine_check_without_cause_is_fatal)
 {
-	uint64_t before = irqchip_machine_check_count();
-
 	if (!cpu_features.machine_check)
 		ktest_skip("this CPU has no machine checks");
-	KTEST_TRUE(!machine_check_can_go_on());
+	irqflags_t f = irq_save();
+	unsigned cpu = this_cpu()->id;
+	uint64_t before = irqchip_machine_check_count(cpu);
+	bool can_go_on = machine_check_can_go_on();
+	uint64_t after = irqchip_machine_check_count(cpu);
+	irq_restore(f);
+	KTEST_TRUE(!can_go_on);
 	KTEST_TRUE(str_equal(machine_check_text(), "no bank says why"));
-	KTEST_EQ(irqchip_machine_check_count(), before + 1);
+	KTEST_EQ(after, before + 1);
 }

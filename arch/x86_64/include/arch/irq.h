@@ -20,11 +20,12 @@ void irqchip_cpu_init(void);
 const char *irqchip_name(void);
 /* Which input of which controller, for /proc/interrupts and as Linux names them: " IO-APIC   1-edge    ". */
 void irqchip_describe(unsigned irq, char *buf, size_t len);
-/* Interrupts that were gone when the controller was asked, or an error of its own. */
-uint64_t irqchip_spurious_count(void);
+/* Of the controller: interrupts that were gone when it was asked (on that CPU), and errors of its own. */
+uint64_t irqchip_spurious_count(unsigned cpu);
 uint64_t irqchip_error_count(void);
-uint64_t irqchip_nmi_count(void);
-uint64_t irqchip_machine_check_count(void);
+/* What else comes from outside, to that CPU. */
+uint64_t irqchip_nmi_count(unsigned cpu);
+uint64_t irqchip_machine_check_count(unsigned cpu);
 /* Unmask / mask a line. Any context. -EINVAL for a line nobody has. */
 int irqchip_enable(unsigned irq) must_check;
 void irqchip_disable(unsigned irq);
