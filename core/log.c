@@ -176,6 +176,8 @@ void log_flush(void)
 		return; /* a console may be what broke; the report shows the last records itself */
 	while (consoles_write_one(true))
 		;
+	if (panic_in_progress)
+		return; /* the report's lines had it written already, where it could be */
 	for (struct log_console *c = atomic_load_acquire(&consoles); c; c = atomic_load_acquire(&c->next))
 		c->write("", 0); /* what programs wrote to it, also if the log had nothing to say */
 }

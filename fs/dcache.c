@@ -360,10 +360,11 @@ void dentry_move(struct dentry_move *m, struct dentry *d, struct dentry *to, boo
 
 	if (exchange && !m->name_to)
 		memcpy(kept, d->name, kept_len);
-	hash_remove(d);
-	hash_remove(to);
+	/* Odd from before the first name is gone until the last is there: a name that is replaced is never missing. */
 	irqflags_t f = spin_lock(&move_lock);
 	__atomic_fetch_add(&dcache_seq, 1, __ATOMIC_SEQ_CST);
+	hash_remove(d);
+	hash_remove(to);
 	old = dentry_rename(d, m->name, to->name, to->len);
 	WRITE_ONCE(d->parent, to_parent);
 	d->hash = dentry_hash(to_parent, d->name);
@@ -371,23 +372,23 @@ void dentry_move(struct dentry_move *m, struct dentry *d, struct dentry *to, boo
 		old_to = dentry_rename(to, m->name_to, kept, kept_len);
 		WRITE_ONCE(to->parent, from_parent);
 		to->hash = dentry_hash(from_parent, to->name);
+	} else {
+		to->deleted = true;
 	}
-	__atomic_fetch_add(&dcache_seq, 1, __ATOMIC_SEQ_CST);
-	spin_unlock(&move_lock, f);
-
 	struct dentry *there = dcache_insert(d);
 	ASSERT(!there);
 	if (exchange) {
 		there = dcache_insert(to);
 		ASSERT(!there);
-	} else {
-		to->deleted = true;
-		if (from_parent != to_parent) {
-			dentry_get(to_parent);
-			dentry_put(from_parent);
-		}
 	}
 	(void)there;
+	__atomic_fetch_add(&dcache_seq, 1, __ATOMIC_SEQ_CST);
+	spin_unlock(&move_lock, f);
+
+	if (!exchange && from_parent != to_parent) {
+		dentry_get(to_parent);
+		dentry_put(from_parent);
+	}
 	old_name_free(old);
 	old_name_free(old_to);
 }

@@ -17,7 +17,7 @@
 
 static always_inline bool pos_lock(struct file *f)
 {
-	if (likely(refcount_read(&f->refs) == 1))
+	if (likely(atomic_load_acquire(&f->refs.n) == 1)) /* acquire: the position as the last of the others left it */
 		return false;
 	mutex_lock(&f->pos_lock);
 	return true;
@@ -205,6 +205,7 @@ int vfs_iterate(struct file *f, struct dir_sink *sink)
 bool dir_emit_dots(struct file *f, struct dir_sink *sink)
 {
 	struct dentry *d = f->path.dentry;
+	uint64_t above;
 
 	if (f->pos == 0) {
 		if (!sink->entry(sink, ".", 1, d->inode->ino, S_IFDIR >> 12, 1))
@@ -212,7 +213,10 @@ bool dir_emit_dots(struct file *f, struct dir_sink *sink)
 		f->pos = 1;
 	}
 	if (f->pos == 1) {
-		if (!sink->entry(sink, "..", 2, d->parent->inode->ino, S_IFDIR >> 12, 2))
+		irqflags_t s = rcu_enter(); /* a rename may give d another parent, and rmdir free the old one */
+		above = atomic_load_acquire(&d->parent)->inode->ino;
+		rcu_leave(s);
+		if (!sink->entry(sink, "..", 2, above, S_IFDIR >> 12, 2))
 			return false;
 		f->pos = 2;
 	}

@@ -20,6 +20,7 @@
 #include "fs/inode.h"
 #include "lib/printf.h"
 #include "mm/slab.h"
+#include "sync/rcu.h"
 
 #define MOUNT_BUCKETS 256
 /* mount(2) flags that belong to the mount, not to the file system */
@@ -387,9 +388,13 @@ int vfs_move_mount(const struct actor *who, const struct path *from, const struc
 		return err;
 	mutex_lock(&namespace_lock);
 	struct path top = topmost(where);
+	struct inode *i = top.dentry->inode;
 
+	rwlock_write_lock(&i->lock); /* as in mount_attach() */
 	irqflags_t f = spin_lock(&mount_lock);
-	if (from->dentry != from->mount->root || !from->mount->parent || !top.mount->attached)
+	if (top.dentry->deleted)
+		err = -ENOENT;
+	else if (from->dentry != from->mount->root || !from->mount->parent || !top.mount->attached)
 		err = -EINVAL;
 	else if (S_ISDIR(from->dentry->inode->mode) != S_ISDIR(top.dentry->inode->mode))
 		err = -ENOTDIR;
@@ -400,6 +405,7 @@ int vfs_move_mount(const struct actor *who, const struct path *from, const struc
 		mount_attach_locked(from->mount, &top);
 	}
 	spin_unlock(&mount_lock, f);
+	rwlock_write_unlock(&i->lock);
 	mutex_unlock(&namespace_lock);
 	if (old)
 		dentry_put(old);
@@ -456,9 +462,26 @@ static void mount_detach_tree(struct mount *top)
 	}
 }
 
+/*
+ * Walks that found m before it was taken off `where` may be about to count it: waits for them. False: one of them did, and m is
+ * back where it was; unless somebody removed that place meanwhile, then it is gone from there all the same.
+ */
+static bool mount_stays_unused(struct mount *m, const struct path *where)
+{
+	bool unused;
+
+	rcu_drain();
+	SPIN_GUARD(&mount_lock);
+	unused = refcount_read(&m->refs) <= 2 || where->dentry->deleted;
+	if (!unused)
+		mount_attach_locked(m, where);
+	return unused;
+}
+
 int vfs_umount(const struct actor *who, const struct path *where, int flags)
 {
 	struct mount *m = where->mount;
+	struct path above = {0};
 	int err = may_mount(who);
 
 	if (err)
@@ -471,7 +494,16 @@ int vfs_umount(const struct actor *who, const struct path *where, int flags)
 		err = -EINVAL;
 	else if (!(flags & MNT_DETACH) && (!list_empty(&m->children) || refcount_read(&m->refs) > 2))
 		err = -EBUSY; /* 2: attached, and `where` */
+	if (!err && !(flags & MNT_DETACH)) {
+		above.mount = m->parent;
+		above.dentry = mount_unhook_locked(m);
+	}
 	spin_unlock(&mount_lock, f);
+	if (above.dentry) {
+		if (!mount_stays_unused(m, &above))
+			err = -EBUSY;
+		dentry_put(above.dentry);
+	}
 	if (!err)
 		mount_detach_tree(m);
 	return err;

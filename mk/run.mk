@@ -3,10 +3,10 @@
 MACHINE ?= pc
 MEMORY  ?= 256M
 APPEND  ?=
-qemu_args = --kernel $(out)/ashlar --initrd $(out)/initramfs.cpio --machine $(MACHINE) --memory $(MEMORY) --append '$(APPEND)'
+qemu_args = --kernel $(out)/ashlar --initrd $(out)/initramfs.cpio --machine $(MACHINE) --memory $(MEMORY) --smp $(CPUS) --append '$(APPEND)'
 
 .PHONY: run
-run: $(out)/ashlar $(out)/initramfs.cpio | build/need-run ## boot to a shell on this terminal; MACHINE=pc|q35|microvm MEMORY=256M APPEND=…
+run: $(out)/ashlar $(out)/initramfs.cpio | build/need-run ## boot to a shell on this terminal; CPUS=1 MACHINE=pc|q35|microvm MEMORY=256M APPEND=…
 	@echo 'Ctrl-A X ends QEMU at once, poweroff ends it in good order.'
 	$(Q)tools/qemu $(qemu_args)
 

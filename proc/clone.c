@@ -163,8 +163,10 @@ static int clone_process(struct task *me, struct task *t, uint64_t fl)
 		if (err)
 			return err;
 	}
+	irqflags_t f = spin_lock(&from->lock); /* other threads, prlimit(2) from anywhere */
 	memcpy(p->rlimits, from->rlimits, sizeof(p->rlimits));
 	memcpy(p->comm, from->comm, sizeof(p->comm));
+	spin_unlock(&from->lock, f);
 	if (from->exe) {
 		refcount_get(&from->exe->refs);
 		p->exe = from->exe;
@@ -265,11 +267,18 @@ static int publish(struct task *me, struct task *t, const struct clone_args *a)
 	irqflags_t sf = spin_lock(&from->signal_lock);
 	int err = 0;
 
-	/* A thread created behind the back of a group exit, an exec or a stop would miss it. */
-	if (from->group_exiting || from->stopping || (from->exec_task && (a->flags & CLONE_THREAD)))
+	/*
+	 * A thread created behind the back of a group exit, an exec or a stop would miss it; and a process created after its
+	 * parent was sent a stop with its whole group (under T) would run on when all others of the group stop.
+	 */
+	uint64_t pending = (me->pending.set | from->pending.set) & ~me->blocked;
+	if (from->group_exiting || from->stopping || (from->exec_task && (a->flags & CLONE_THREAD)) ||
+	    unlikely(pending & SIGNALS_STOP)) {
+		thread_set_work(&me->thread, WORK_SIGNAL); /* another thread may be the one that was told */
 		err = -ERESTARTNOINTR;
-	else
+	} else {
 		link_locked(me, t, a);
+	}
 	spin_unlock(&from->signal_lock, sf);
 	spin_unlock(&process_tree_lock, tf);
 	return err;

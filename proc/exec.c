@@ -105,7 +105,8 @@ static int prepare_private_copies(struct exec *e)
 	e->exe = kmalloc(sizeof(*e->exe));
 	if (!e->exe)
 		return -ENOMEM;
-	if (refcount_read(&t->process->sighand->refs) > 1)
+	/* Another thread may still share it with a new process (CLONE_SIGHAND) before it is ended. */
+	if (refcount_read(&t->process->sighand->refs) > 1 || READ_ONCE(t->process->thread_count) > 1)
 		err = sighand_copy(t->process->sighand, &e->sighand);
 	if (!err && refcount_read(&t->files->refs) > 1)
 		err = fdtable_copy(t->files, &e->files);
@@ -159,9 +160,12 @@ static void switch_image(struct exec *e, struct task *t)
 	e->exe = NULL;
 
 	/* Usage counts go on over exec (man 2 getrusage). */
-	p->self.faults_minor += READ_ONCE(old->faults_minor);
-	p->self.faults_major += READ_ONCE(old->faults_major);
-	p->self.peak_resident_pages = MAX(p->self.peak_resident_pages, READ_ONCE(old->peak_resident));
+	struct usage u = {.faults_minor = READ_ONCE(old->faults_minor),
+			  .faults_major = READ_ONCE(old->faults_major),
+			  .peak_resident_pages = READ_ONCE(old->peak_resident)};
+	f = spin_lock(&process_tree_lock);
+	usage_add(&p->self, &u);
+	spin_unlock(&process_tree_lock, f);
 	aspace_put(old);
 	exe_put(old_exe);
 }

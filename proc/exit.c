@@ -68,8 +68,8 @@ static void drop_fs_files(struct task *t)
 }
 
 /* The thread goes on with the kernel's tables alone. Returns the process's address space if nobody of it uses it any
- * more. */
-static struct aspace *leave_aspace(struct task *t, struct exe **exe)
+ * more; then *u is what it counted. */
+static struct aspace *leave_aspace(struct task *t, struct exe **exe, struct usage *u)
 {
 	struct process *p = t->process;
 	struct aspace *as = NULL;
@@ -92,9 +92,9 @@ static struct aspace *leave_aspace(struct task *t, struct exe **exe)
 	*exe = p->exe;
 	p->exe = NULL;
 	spin_unlock(&p->lock, f);
-	p->self.faults_minor += as->faults_minor;
-	p->self.faults_major += as->faults_major;
-	p->self.peak_resident_pages = MAX(p->self.peak_resident_pages, as->peak_resident);
+	*u = (struct usage){.faults_minor = as->faults_minor,
+			    .faults_major = as->faults_major,
+			    .peak_resident_pages = as->peak_resident};
 	return as;
 }
 
@@ -159,7 +159,7 @@ static void become_zombie_locked(struct process *p)
 }
 
 /* Out of the process, under T and S. Returns whether the process ended with it. */
-static bool unlink_task(struct task *t, struct list *dead)
+static bool unlink_task(struct task *t, const struct usage *memory, struct list *dead)
 {
 	struct process *p = t->process;
 	struct usage u;
@@ -178,6 +178,7 @@ static bool unlink_task(struct task *t, struct list *dead)
 	spin_unlock(&p->signal_lock, sf);
 	task_usage(t, &u);
 	usage_add(&p->self, &u);
+	usage_add(&p->self, memory);
 	if (last) {
 		hand_on_children_locked(p, dead);
 		become_zombie_locked(p);
@@ -210,7 +211,9 @@ static void last_thread_leaves(struct process *p, int status)
 {
 	if (p == process_init_process && p->did_exec && process_init_exited)
 		process_init_exited(p->group_exiting ? p->exit_status : status);
-	p->itimer_interval_ns = 0;
+	irqflags_t f = spin_lock(&p->signal_lock);
+	p->itimer_interval_ns = 0; /* an expiry under way, which is under S too, has re-armed it by now or does not */
+	spin_unlock(&p->signal_lock, f);
 	(void)timer_cancel(&p->itimer_real);
 	jobs_leader_exits(p);
 }
@@ -227,12 +230,13 @@ noreturn void task_exit(int status)
 		last_thread_leaves(p, status);
 	drop_fs_files(t);
 	struct exe *exe = NULL;
-	struct aspace *as = leave_aspace(t, &exe);
+	struct usage memory = {0};
+	struct aspace *as = leave_aspace(t, &exe, &memory);
 	if (as)
 		aspace_put(as);
 	exe_put(exe);
 
-	bool over = unlink_task(t, &dead);
+	bool over = unlink_task(t, &memory, &dead);
 	if (!over) {
 		__atomic_fetch_sub(&task_total, 1, __ATOMIC_RELAXED);
 		__atomic_fetch_sub(&t->account->tasks, 1, __ATOMIC_RELAXED);

@@ -208,7 +208,8 @@ struct fd_ref fd_borrow(int fd)
 	struct fdtable *t = task_current()->files;
 	struct fd_ref r = {NULL, false};
 
-	if (likely(refcount_read(&t->refs) == 1)) {
+	/* acquire: what the last of the others changed is seen by who finds itself alone */
+	if (likely(atomic_load_acquire(&t->refs.n) == 1)) {
 		if ((uint32_t)fd < t->capacity)
 			r.file = t->files[fd];
 		return r;

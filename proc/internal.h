@@ -114,6 +114,7 @@ bool signal_notify_parent_exit_locked(struct process *p);
 bool signal_ignored_by(struct process *p, int sig); /* action is SIG_IGN; any context */
 /* S held. */
 int signal_send_locked(struct process *p, struct task *only, int signo, const struct signal_info *info) must_check;
+#define SIGNALS_STOP (SIGNAL_BIT(SIGSTOP) | SIGNAL_BIT(SIGTSTP) | SIGNAL_BIT(SIGTTIN) | SIGNAL_BIT(SIGTTOU))
 bool signal_is_stop(int sig);
 int signal_dequeue_locked(struct task *t, uint64_t blocked, struct signal_info *out); /* 0: none */
 void group_stop_clear_locked(struct process *p);

@@ -207,7 +207,10 @@ void task_set_cred(const struct cred *c)
 		if (a) {
 			__atomic_fetch_add(&a->tasks, 1, __ATOMIC_RELAXED);
 			__atomic_fetch_sub(&before->tasks, 1, __ATOMIC_RELAXED);
+			/* who sends us a signal counts it there, under S */
+			irqflags_t f = spin_lock(&p->signal_lock);
 			t->account = a;
+			spin_unlock(&p->signal_lock, f);
 			account_put(before);
 		}
 	}

@@ -57,7 +57,7 @@ struct task {
 	struct fs_context *fs;	       /* counted; changed by itself under P */
 	struct fdtable *files;	       /* counted; changed by itself under P */
 	const struct cred *cred;       /* counted; changed by itself; others: task_cred(), or sync/rcu.h */
-	struct user_account *account;  /* of cred->uid; own */
+	struct user_account *account;  /* of cred->uid; changed by itself under S */
 	struct list_node thread_node;  /* process->threads; TS */
 	struct signal_pending pending; /* S */
 	uint64_t blocked;	       /* S to change; own to read */

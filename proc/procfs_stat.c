@@ -78,6 +78,7 @@ static void snap_signals(struct process *p, struct task *t, struct snapshot *s)
 	if (t) {
 		s->pending = t->pending.set;
 		s->blocked = t->blocked;
+		s->queued = (uint64_t)MAX(atomic_load_relaxed(&t->account->signals), 0);
 	}
 	if (!p->sighand)
 		return;
@@ -100,7 +101,6 @@ static void snap_task(struct task *t, struct snapshot *s)
 	s->affinity = sched_get_affinity(&t->thread);
 	s->wchan = s->state != 'R' && READ_ONCE(t->thread.wait_reason) != NULL;
 	s->cred = task_cred(t);
-	s->queued = (uint64_t)MAX(atomic_load_relaxed(&t->account->signals), 0);
 	struct fs_context *fs = task_fs(t);
 	if (fs) {
 		s->umask = fs->umask;

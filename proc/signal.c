@@ -40,7 +40,6 @@ struct queued_signal {
 	struct signal_info info;
 };
 
-#define SIG_SET_STOP (SIGNAL_BIT(SIGSTOP) | SIGNAL_BIT(SIGTSTP) | SIGNAL_BIT(SIGTTIN) | SIGNAL_BIT(SIGTTOU))
 #define SIG_SET_DEFAULT_IGNORE (SIGNAL_BIT(SIGCHLD) | SIGNAL_BIT(SIGCONT) | SIGNAL_BIT(SIGURG) | SIGNAL_BIT(SIGWINCH))
 #define SIG_SET_SYNCHRONOUS                                                                                         \
 	(SIGNAL_BIT(SIGSEGV) | SIGNAL_BIT(SIGBUS) | SIGNAL_BIT(SIGILL) | SIGNAL_BIT(SIGTRAP) | SIGNAL_BIT(SIGFPE) | \
@@ -108,7 +107,7 @@ static uint64_t handler_of(const struct process *p, int sig)
 
 bool signal_is_stop(int sig)
 {
-	return SIG_SET_STOP & SIGNAL_BIT(sig);
+	return SIGNALS_STOP & SIGNAL_BIT(sig);
 }
 
 /* S held. Whether sig would do nothing if it were delivered now. */
@@ -314,7 +313,7 @@ static bool ends_process(const struct process *p, const struct task *t, int sig)
 		return true;
 	if ((t->blocked | t->sigwait_set) & SIGNAL_BIT(sig))
 		return false;
-	return handler_of(p, sig) == SIG_DFL_WORD && !((SIG_SET_DEFAULT_IGNORE | SIG_SET_STOP) & SIGNAL_BIT(sig)) &&
+	return handler_of(p, sig) == SIG_DFL_WORD && !((SIG_SET_DEFAULT_IGNORE | SIGNALS_STOP) & SIGNAL_BIT(sig)) &&
 		!p->unkillable;
 }
 
@@ -325,10 +324,10 @@ int signal_send_locked(struct process *p, struct task *only, int sig, const stru
 
 	if (!first || !p->sighand || p->group_exiting)
 		return 0; /* a zombie, or on its way to be one: signals reach it and change nothing */
-	if (SIGNAL_BIT(sig) & SIG_SET_STOP) {
+	if (SIGNAL_BIT(sig) & SIGNALS_STOP) {
 		discard_everywhere_locked(p, SIGNAL_BIT(SIGCONT));
 	} else if (sig == SIGCONT) {
-		discard_everywhere_locked(p, SIG_SET_STOP);
+		discard_everywhere_locked(p, SIGNALS_STOP);
 		group_stop_clear_locked(p);
 	}
 	if (is_ignored_locked(p, sig) && !((first->blocked | first->sigwait_set) & SIGNAL_BIT(sig)))

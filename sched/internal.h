@@ -9,14 +9,14 @@
 
 /* wake.c: queues a thread that never ran. */
 void sched_start_new(struct thread *t);
-/* sched.c: switches away from a thread in state DEAD; does not return. Interrupts off. */
+/* sched.c: the running thread becomes DEAD and is switched away from; does not return. Interrupts off. */
 void sched_switch_dead(void);
 /* sched.c: first thing a new thread does, interrupts off: what the switch to it left to do. */
 void sched_finish_switch(void);
 /* sched.c: from the timer interrupt; returns when it wants the next one (UINT64_MAX: never). */
 uint64_t sched_tick(uint64_t now);
-/* params.c: t ends: its bandwidth is free again. */
-void sched_dl_forget(struct thread *t);
+/* params.c: t ends: its bandwidth is free again. The lock of its queue held. */
+void sched_dl_forget_locked(struct thread *t);
 /* thread.c: the stack, the list entry and the scheduler's reference of a thread that is switched away from for good.
  * Interrupts off. */
 void thread_reap(struct thread *t);

@@ -154,7 +154,9 @@ int sched_set_params(struct thread *t, const struct sched_params *p)
 		return err;
 	uint64_t there = atomic_load_relaxed(&sched_cpu_mask);
 	change_begin(t, &c);
-	if (p->policy == SCHED_DEADLINE && (t->affinity & there) != there)
+	if (t->state == THREAD_DEAD)
+		err = -ESRCH; /* what it had admitted has been given back */
+	else if (p->policy == SCHED_DEADLINE && (t->affinity & there) != there)
 		err = -EPERM;
 	else
 		err = dl_admit(&t->dl, &dl, count(there));
@@ -215,7 +217,7 @@ uint64_t sched_slice_ns(const struct thread *t)
 	return t->policy == SCHED_FIFO ? 0 : t->policy == SCHED_RR ? SLICE_RR_NS : t->slice_ns;
 }
 
-void sched_dl_forget(struct thread *t)
+void sched_dl_forget_locked(struct thread *t)
 {
 	static const struct sched_dl none;
 	int err = dl_admit(&t->dl, &none, 1);

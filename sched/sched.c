@@ -296,6 +296,18 @@ void sched_switch(void)
 
 void sched_switch_dead(void)
 {
+	struct run_queue *rq = my_queue();
+	struct thread *t = rq->current;
+
+	/*
+	 * Under the lock: a waker that found t asleep, which it may have been a moment ago, is about to write RUNNABLE there, and
+	 * may be held up for as long as its host likes. And who changes parameters must find t as it was, or dead.
+	 */
+	spin_acquire(&rq->lock);
+	if (t->dl.runtime_ns)
+		sched_dl_forget_locked(t);
+	t->state = THREAD_DEAD;
+	spin_release(&rq->lock);
 	switch_away(false);
 }
 

@@ -9,7 +9,7 @@
  * cannot fail.  A new thread begins in thread_begin() with interrupts off, as if it returned from a switch, and does
  * what every thread does after one.
  *
- * Death: thread_exit() sets DEAD and switches.  Nobody can free a stack they stand on, so the next thread on the CPU
+ * Death: thread_exit() switches away and sets DEAD.  Nobody can free a stack they stand on, so the next thread on the CPU
  * does it (sched_finish_switch → thread_reap): stack to the cache, off the list, reference dropped.
  *
  * All threads are on one list under thread_list_lock, for ps and the monitor; the idle threads are not.
@@ -126,9 +126,6 @@ noreturn void thread_exit(void)
 	irq_disable();
 	if (CONFIG_DEBUG && t->locks.depth)
 		panic("thread %s exits with %s held", t->name, t->locks.held[0].name);
-	if (t->dl.runtime_ns)
-		sched_dl_forget(t);
-	t->state = THREAD_DEAD;
 	sched_switch_dead();
 	panic("a dead thread runs");
 }

@@ -50,7 +50,8 @@ static always_inline struct timer_queue *my_queue(void)
 
 void timer_init(struct timer *t, void (*fn)(struct timer *t))
 {
-	*t = (struct timer){.fn = fn};
+	/* Most are set here soon, and then one queue's lock is enough. */
+	*t = (struct timer){.fn = fn, .cpu = this_cpu()->id};
 }
 
 void timer_alarm_by(uint64_t deadline_ns)

@@ -225,25 +225,27 @@ bool sched_wake(struct thread *t, uint32_t state_mask)
 	return woke;
 }
 
+/* t may be known to others already, who change its parameters: so it goes to its CPU as a woken thread does (place). */
 void sched_start_new(struct thread *t)
 {
-	irqflags_t f = irq_save();
+	irqflags_t f;
+	struct run_queue *rq = queue_lock(t, &f);
 	uint32_t here = this_cpu()->id;
 	uint64_t allowed = t->affinity & atomic_load_relaxed(&sched_cpu_mask);
 	int idle = sched_many ? claim_idle(allowed, here) : -1;
-	struct run_queue *rq;
-	for (;;) {
-		t->cpu = idle >= 0 ? (uint32_t)idle : sched_many ? balance_least_loaded(allowed, here) : here;
-		rq = run_queues[t->cpu];
+	uint32_t cpu = idle >= 0 ? (uint32_t)idle : sched_many ? balance_least_loaded(allowed, here) : here;
+
+	while (cpu != rq->cpu) {
+		WRITE_ONCE(t->cpu, cpu);
+		spin_release(&rq->lock);
+		rq = run_queues[cpu];
 		spin_acquire(&rq->lock);
-		if (likely(t->affinity & BIT(t->cpu)))
+		if (likely(t->affinity & BIT(cpu)))
 			break;
-		spin_release(&rq->lock); /* changed meanwhile */
-		allowed = t->affinity & atomic_load_relaxed(&sched_cpu_mask);
-		idle = -1;
+		/* changed meanwhile */
+		cpu = balance_least_loaded(t->affinity & atomic_load_relaxed(&sched_cpu_mask), here);
 	}
 	trace_event_thread(TRACE_WAKE, t, THREAD_RUNNABLE);
 	rq_activate(rq, t, (struct fair_request){.length_ns = t->vslice_ns}, time_ns());
-	spin_release(&rq->lock);
-	irq_restore(f);
+	spin_unlock(&rq->lock, f);
 }

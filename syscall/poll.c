@@ -139,6 +139,7 @@ static long poll_loop(struct poll_call *c, long (*scan)(struct poll_call *c, voi
 			err = wait_sleep(&sleeper, WAIT_INTERRUPTIBLE, deadline_ns);
 		wait_finish(&nobody, &sleeper);
 		WRITE_ONCE(c->triggered, false);
+		atomic_fence(); /* before the files are asked again: who triggers after that must not be overwritten */
 	}
 	call_end(c);
 	if (ready == 0 && c->failed)

@@ -8,6 +8,7 @@
 
 #include <arch/cpu.h>
 #include <arch/power.h>
+#include <arch/smp.h>
 
 #include "core/log.h"
 #include "dev/random.h"
@@ -204,6 +205,8 @@ long sys_reboot(const struct syscall_args *a)
 	case LINUX_REBOOT_CMD_HALT:
 		log_info("reboot: system halted");
 		log_flush();
+		irq_disable();
+		smp_stop_others(); /* programs on other CPUs, too, come no further */
 		cpu_stop();
 	case LINUX_REBOOT_CMD_POWER_OFF:
 		log_info("reboot: power off");

@@ -272,7 +272,7 @@ static void registers_store_area(struct fpu_area *a)
 
 int fpu_frame_push(uint64_t user)
 {
-	struct fpu_area *a = this_arch_cpu()->thread->fpu;
+	struct fpu_area *a = this_arch_thread()->fpu;
 	uint64_t present;
 
 	/* XSAVE does not write the whole header; this also brings the page in. */
@@ -292,7 +292,7 @@ int fpu_frame_push(uint64_t user)
 	     arch_put_user_u64(user + XSAVE_HEADER_OFFSET, present | XFEATURE_FP | XFEATURE_SSE) ||
 	     arch_put_user_u32(user + area_bytes, FP_XSTATE_MAGIC2)))
 		return -EFAULT;
-	fpu_forget(this_arch_cpu()->thread);
+	fpu_forget(this_arch_thread());
 	area_reset(a);
 	return 0;
 }
@@ -332,7 +332,7 @@ static void area_sanitize(struct fpu_area *a, bool extended)
 
 int fpu_frame_pop(uint64_t user)
 {
-	struct arch_thread *t = this_arch_cpu()->thread;
+	struct arch_thread *t = this_arch_thread();
 	bool extended;
 	int err;
 

@@ -42,6 +42,14 @@ static always_inline struct arch_cpu *this_arch_cpu(void)
 	return (struct arch_cpu *)this_cpu();
 }
 
+/* The running thread's part: one load, so right with interrupts on too, when this_arch_cpu() may be old by the next. */
+static always_inline struct arch_thread *this_arch_thread(void)
+{
+	struct arch_thread *t;
+	__asm__("mov %%gs:%c1, %0" : "=r"(t) : "i"(offsetof(struct arch_cpu, thread)));
+	return t;
+}
+
 /*
  * The top of an interrupt stack.  The CPU always starts an IST stack at the same place, so what lies there can be found
  * from the frame without trusting GS: entry.S takes the CPU's own area from it.

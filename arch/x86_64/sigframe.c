@@ -48,7 +48,7 @@ static bool user_range_ok(uint64_t addr, uint64_t len)
 
 static void sigcontext_fill(struct sigcontext *sc, const struct trap_frame *f, uint64_t fpstate)
 {
-	const struct arch_thread *t = this_arch_cpu()->thread;
+	const struct arch_thread *t = this_arch_thread();
 
 	*sc = (struct sigcontext){
 		.r8 = f->r8,

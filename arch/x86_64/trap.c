@@ -126,7 +126,7 @@ static int debug_code(void)
 /* For the signal frame of a handler (uc_mcontext.trapno, err, cr2). */
 static void user_trap_note(unsigned vector, uint64_t error_code, uint64_t address)
 {
-	struct arch_thread *t = this_arch_cpu()->thread;
+	struct arch_thread *t = this_arch_thread();
 
 	t->trap_vector = vector;
 	t->trap_error = error_code;

@@ -79,9 +79,9 @@ static void stats_total(struct sched_stats *sum)
 		sum->idle_ns += one.idle_ns;
 		sum->irq_ns += one.irq_ns;
 		sum->switches += one.switches;
-		sum->threads_created += one.threads_created;
 		sum->running += one.running;
-		sum->threads += one.threads;
+		sum->threads_created = one.threads_created; /* these two say each time how it is everywhere */
+		sum->threads = one.threads;
 	}
 }
 

@@ -18,6 +18,7 @@
 
 #define ROUNDS 200
 #define CALLS 25 /* each may cost a time slice of the host, where it has fewer CPUs than the guest */
+#define PAUSES 100
 
 /* One thread on each CPU, all running body(cpu); returns when all are through. */
 static struct {
@@ -137,15 +138,18 @@ static void turns_watch(unsigned cpu)
 {
 	if (cpu != 0) {
 		while (!atomic_load_acquire(&turns.stop)) {
-			SPIN_GUARD(&shared);
+			irqflags_t f = spin_lock(&shared);
 			if (READ_ONCE(*turns.at) != turns.version)
 				turns.wrong++;
+			spin_unlock(&shared, f);
+			for (unsigned i = 0; i < PAUSES; i++) /* for others to get the lock */
+				cpu_relax();
 		}
 		return;
 	}
 	struct page **p = turns.page;
 	if (p[0] && p[1]) {
-		for (uint64_t i = 0; i < ROUNDS; i++) {
+		for (uint64_t i = 0; i < CALLS; i++) {
 			SPIN_GUARD(&shared);
 			pgtable_unmap_kernel(vaddr_of(turns.at), PAGE_SIZE);
 			*(uint64_t *)page_to_ptr(p[i % 2]) = i + 1;

@@ -116,7 +116,7 @@ def check():
     for page in PAGES:
         text = read(page)
         for kind, number in live.fences(text):
-            if kind not in known:
+            if kind not in known and live.FENCE.fullmatch(kind).group(1) not in live.KINDS:
                 problems.append(f"{page}:{number}: a block of unknown kind {kind!r}")
         for number, line in enumerate(without_code(text).split("\n"), 1):
             for target in re.findall(r"\]\(([^)\s]+)\)", line):

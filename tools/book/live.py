@@ -15,6 +15,8 @@ A session is a fenced block. The word behind ``` says where it is typed:
     gdb       (gdb)        in gdb, from the guest's first instruction on
     gdb-debug (gdb)        the same with a debug kernel
 
+Behind it may stand how many CPUs the machine has, if it is not one: shell-4.
+
 A line that begins with the prompt is typed; those up to the next one are what it has to print. Numbers stand for any
 number, and … for anything; a line of … alone for any number of lines. What is typed must end with status 0 (shell, host).
 """
@@ -35,6 +37,8 @@ from ashlartest import TestFailure, plain  # noqa: E402
 # Kind: prompts, as they stand in the book.
 KINDS = {"shell": "ashlar:~# ", "monitor": "monitor> ", "panic": "monitor> |panic> ", "debug": "monitor> ", "ktest": "monitor> ",
          "host": r"\$ ", "gdb": r"\(gdb\) ", "gdb-debug": r"\(gdb\) "}
+# What a fence may say: a kind, and how many CPUs.
+FENCE = re.compile(r"(.*?)(?:-(\d+))?")
 # How long gdb may need for an answer, that is, the guest to a breakpoint.
 ANSWER_S = 8
 PATIENCE = float(os.environ.get("ASHLAR_TEST_PATIENCE", "1"))
@@ -52,8 +56,8 @@ def fences(text):
 
 
 class Session:
-    def __init__(self, page, number, kind, lines):
-        self.place, self.kind = f"{page}:{number}", kind
+    def __init__(self, page, number, kind, cpus, lines):
+        self.place, self.kind, self.cpus = f"{page}:{number}", kind, cpus
         self.steps = []     # (what is typed, lines that it prints)
         for line in lines:
             match = re.match(KINDS[kind], line)
@@ -70,10 +74,11 @@ def sessions(pages=None):
     for page in pages or sorted(glob.glob("docs/*.md", root_dir=ROOT)):
         with open(os.path.join(ROOT, page)) as file:
             lines = file.read().split("\n")
-        for kind, number in fences("\n".join(lines)):
+        for fence, number in fences("\n".join(lines)):
+            kind, cpus = FENCE.fullmatch(fence).groups()
             if kind in KINDS:
                 end = lines.index("```", number)
-                found.append(Session(page, number + 1, kind, lines[number:end]))
+                found.append(Session(page, number + 1, kind, int(cpus or 1), lines[number:end]))
     return found
 
 
@@ -107,8 +112,8 @@ def differs(shown, came):
 
 
 class Shell:
-    def __init__(self, ctx):
-        self.guest = ctx.guest()
+    def __init__(self, ctx, cpus):
+        self.guest = ctx.guest(smp=cpus)
         self.guest.boot()
 
     def run(self, typed):
@@ -116,8 +121,8 @@ class Shell:
 
 
 class Monitor:
-    def __init__(self, ctx, kernel="out/ashlar", append="console=ttyS0"):
-        self.guest = ctx.guest(kernel=kernel, initrd=None, append=append)
+    def __init__(self, ctx, cpus, kernel="out/ashlar", append="console=ttyS0"):
+        self.guest = ctx.guest(kernel=kernel, initrd=None, append=append, smp=cpus)
         self.guest.expect(MONITOR)
 
     def run(self, typed):
@@ -141,9 +146,9 @@ class Host:
 class Gdb:
     """gdb beside a guest that waits for it, connected by a socket of their own."""
 
-    def __init__(self, ctx, kernel="out/ashlar"):
+    def __init__(self, ctx, cpus, kernel="out/ashlar"):
         socket = os.path.join(ctx.scratch(), f"gdb{len(ctx.guests)}")
-        self.guest = ctx.guest(kernel=kernel, extra=["-gdb", f"unix:{socket},server=on,wait=off", "-S"])
+        self.guest = ctx.guest(kernel=kernel, smp=cpus, extra=["-gdb", f"unix:{socket},server=on,wait=off", "-S"])
         while not os.path.exists(socket):
             self.guest._read(0.05)
         with open(os.path.join(ROOT, "tools/gdb/ashlar.gdb")) as file:
@@ -184,17 +189,17 @@ class Gdb:
 def run_all(ctx, chosen, show=False):
     """Run the sessions; the list of what is not as the book says."""
     places, problems = {}, []
-    make = {"shell": lambda: Shell(ctx), "monitor": lambda: Monitor(ctx), "panic": lambda: Monitor(ctx),
-            "debug": lambda: Monitor(ctx, "out-debug/ashlar"),
-            "ktest": lambda: Monitor(ctx, "out-debug/ashlar-ktest", "console=ttyS0 monitor"), "host": Host,
-            "gdb": lambda: Gdb(ctx), "gdb-debug": lambda: Gdb(ctx, "out-debug/ashlar")}
+    make = {"shell": lambda n: Shell(ctx, n), "monitor": lambda n: Monitor(ctx, n), "panic": lambda n: Monitor(ctx, n),
+            "debug": lambda n: Monitor(ctx, n, "out-debug/ashlar"),
+            "ktest": lambda n: Monitor(ctx, n, "out-debug/ashlar-ktest", "console=ttyS0 monitor" + " quiet" * (n > 1)), "host": lambda n: Host(),
+            "gdb": lambda n: Gdb(ctx, n), "gdb-debug": lambda n: Gdb(ctx, n, "out-debug/ashlar")}
     for session in chosen:
         own = session.kind in ("panic", "gdb", "gdb-debug")      # these leave no machine that others could use
-        place = None
+        place, machine = None, (session.kind, session.cpus)
         try:
-            place = make[session.kind]() if own else places.get(session.kind) or make[session.kind]()
+            place = (not own and places.get(machine)) or make[session.kind](session.cpus)
             if not own:
-                places[session.kind] = place
+                places[machine] = place
             for typed, shown in session.steps:
                 came = plain(place.run(typed))
                 if show:
@@ -204,7 +209,7 @@ def run_all(ctx, chosen, show=False):
                     problems.append(f"{session.place}: `{typed}` does not print {missing!r} (there) but\n{came}")
         except TestFailure as error:
             problems.append(f"{session.place}: {error}")
-            places.pop(session.kind, None)
+            places.pop(machine, None)
         finally:
             if hasattr(place, "close"):
                 place.close()

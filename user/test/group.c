@@ -109,9 +109,9 @@ TEST(orphan_goes_to_subreaper)
 	CHECK_EQ(pipe(told), 0);
 	pid_t pid = test_fork();
 	if (pid == 0) {
+		pid_t old = getpid();
 		grandchild = test_fork();
 		if (grandchild == 0) {
-			pid_t old = getppid();
 			for (int i = 0; i < 2000 && getppid() == old; i++)
 				test_sleep_ms(1);
 			_exit(21);

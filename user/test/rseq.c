@@ -313,7 +313,7 @@ TEST(left_behind)
 }
 
 /* What must not be: each ends the process by SIGSEGV, at the next signal at the latest, handler or not. */
-static void broken(void (*arrange)(struct section *s))
+static void broken(uint64_t (*arrange)(struct section *s))
 {
 	static struct {
 		uint32_t sig;
@@ -324,46 +324,49 @@ static void broken(void (*arrange)(struct section *s))
 
 	if (pid == 0) {
 		s = (struct section){.start = (uintptr_t)spin, .length = 4, .abort = (uintptr_t)target.handler};
-		mine.rseq_cs = (uintptr_t)&s;
 		signal(SIGSEGV, ignore_it);
 		signal(SIGUSR1, ignore_it);
-		arrange(&s);
+		mine.rseq_cs = arrange(&s); /* last: at any switch the kernel looks */
 		raise(SIGUSR1);
 		_exit(9);
 	}
 	CHECK_KILLED(pid, SIGSEGV);
 }
 
-static void bad_version(struct section *s)
+static uint64_t bad_version(struct section *s)
 {
 	s->version = 1;
+	return (uintptr_t)s;
 }
 
-static void bad_signature(struct section *s)
+static uint64_t bad_signature(struct section *s)
 {
 	s->abort += 4;
+	return (uintptr_t)s;
 }
 
-static void bad_abort(struct section *s)
+static uint64_t bad_abort(struct section *s)
 {
 	s->abort = s->start + 2;
+	return (uintptr_t)s;
 }
 
-static void bad_length(struct section *s)
+static uint64_t bad_length(struct section *s)
 {
 	s->length = -1ul;
+	return (uintptr_t)s;
 }
 
-static void bad_address(struct section *s)
+static uint64_t bad_address(struct section *s)
 {
 	(void)s;
-	mine.rseq_cs = 16;
+	return 16;
 }
 
-static void bad_kernel_address(struct section *s)
+static uint64_t bad_kernel_address(struct section *s)
 {
 	(void)s;
-	mine.rseq_cs = 0xffff800000000000;
+	return 0xffff800000000000;
 }
 
 TEST(broken_descriptions)
