@@ -49,9 +49,9 @@ const struct panic_screen_ops *panic_screen;
 
 static uint32_t panic_cpu = UINT32_MAX;
 /* Below: touched by the panicking CPU only, interrupts off. */
-static unsigned depth;	      /* how many panics deep */
-static bool screen_busy;      /* the screen is being written: a panic now means that it broke */
-static char first_panic[320]; /* the line of the first one */
+static unsigned depth;				   /* how many panics deep */
+static bool screen_busy;			   /* the screen is being written: a panic now means that it broke */
+static char first_panic[320];			   /* the line of the first one */
 static uint64_t panic_addrs[BACKTRACE_FRAMES_MAX]; /* not on a stack that may be nearly full */
 
 static void line_out(const char *line)
@@ -234,8 +234,11 @@ static void other_cpus(void)
 			continue;
 		bool stopped = smp_stopped_place(cpu, &ip, &fp);
 		snprintf(line, sizeof(line), "cpu %u, thread %s%s%s", cpu,
-			 t && readable((uint64_t)t) ? t->name : "(none)", cpus[cpu]->irq_depth ? ", in an interrupt" : "",
-			 !stopped ? ", does not answer" : ip ? "" : ", in its program");
+			 t && readable((uint64_t)t) ? t->name : "(none)",
+			 cpus[cpu]->irq_depth ? ", in an interrupt" : "",
+			 !stopped     ? ", does not answer"
+				 : ip ? ""
+				      : ", in its program");
 		line_out(line);
 		if (stopped && ip)
 			backtrace_print(ip, fp, panic_addrs, ARRAY_SIZE(panic_addrs), line_out);

@@ -11,11 +11,13 @@
 #include <arch/trap.h>
 
 #include "core/log.h"
+#include "core/panic.h"
 #include "core/symbols.h"
 #include "lib/printf.h"
 #include "lib/string.h"
 #include "mm/kmap.h"
 #include "sync/atomic.h"
+#include "sync/smp_call.h"
 
 #define NOBODY UINT32_MAX
 
@@ -54,7 +56,11 @@ bool san_report_begin(const char *fmt, ...)
 			return false;
 		}
 		nobody = NOBODY;
-		cpu_relax();
+		if (panic_in_progress) { /* who reported stands still */
+			irq_restore(f);
+			return false;
+		}
+		smp_relax(); /* the report's writer may be waiting for a lock whose holder waits for us */
 	}
 	reporter_flags = f;
 	va_start(ap, fmt);

@@ -24,8 +24,7 @@
 static bool cpu_prepare(unsigned id, uint32_t hardware_id)
 {
 	void *area = kzalloc(smp_area_bytes());
-	if (!area || irq_cpu_prepare(id) || slab_cpu_prepare(id) || sched_cpu_prepare(id) ||
-	    executor_cpu_prepare(id))
+	if (!area || irq_cpu_prepare(id) || slab_cpu_prepare(id) || sched_cpu_prepare(id) || executor_cpu_prepare(id))
 		return false;
 	smp_prepare(id, hardware_id, area, sched_cpu_stack_top(id));
 	return true;
@@ -61,7 +60,8 @@ void smp_init(void)
 	sched_kick_cpu = kick;
 	uint64_t up = smp_start(mask);
 	for (uint64_t m = mask & ~up; m; m &= m - 1)
-		log_warn("cpu %u: left out: %s", (unsigned)__builtin_ctzll(m), smp_failure((unsigned)__builtin_ctzll(m)));
+		log_warn("cpu %u: left out: %s", (unsigned)__builtin_ctzll(m),
+			 smp_failure((unsigned)__builtin_ctzll(m)));
 	log_info("cpu: %u of %u are up", cpus_online, listed + 1);
 }
 

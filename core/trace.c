@@ -116,8 +116,7 @@ int trace_start(uint32_t events_per_cpu)
 	while (slots < MIN(events_per_cpu, TRACE_EVENTS_MAX))
 		slots *= 2;
 	mutex_lock(&lock);
-	CPUS_FOR_EACH(i)
-	{
+	CPUS_FOR_EACH(i) {
 		if (trace_slots || err)
 			break;
 		/* what an earlier try that failed has left is of another size */

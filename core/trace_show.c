@@ -78,16 +78,14 @@ static void show_last(struct monitor_out *out, uint64_t count)
 	struct trace_slot e, best;
 	uint64_t first[CPUS_MAX] = {0}, shown = 0;
 
-	CPUS_FOR_EACH(i)
-	{
+	CPUS_FOR_EACH(i) {
 		first[i] = trace_range(i, &cursors[i].end);
 		cursors[i].at = cursors[i].end;
 	}
 	for (; shown < count; shown++) { /* back, to find where they begin */
 		int from = -1;
 
-		CPUS_FOR_EACH(i)
-		{
+		CPUS_FOR_EACH(i) {
 			while (cursors[i].at > first[i] && !trace_read(i, cursors[i].at - 1, &e))
 				cursors[i].at--;
 			if (cursors[i].at > first[i] && (from < 0 || e.time_ns > best.time_ns)) {
@@ -102,8 +100,7 @@ static void show_last(struct monitor_out *out, uint64_t count)
 	while (!out->interrupted) {
 		int from = -1;
 
-		CPUS_FOR_EACH(i)
-		{
+		CPUS_FOR_EACH(i) {
 			while (cursors[i].at < cursors[i].end && !trace_read(i, cursors[i].at, &e))
 				cursors[i].at++;
 			if (cursors[i].at < cursors[i].end && (from < 0 || e.time_ns < best.time_ns)) {
@@ -251,8 +248,7 @@ void trace_init(void)
 	static char names[CPUS_MAX][24];
 	int err = procfs_register(&control);
 
-	CPUS_FOR_EACH(i)
-	{
+	CPUS_FOR_EACH(i) {
 		if (err)
 			break;
 		snprintf(names[i], sizeof(names[i]), "ashlar/trace/cpu%u", i);

@@ -41,8 +41,9 @@ void irq_count(unsigned irq)
 void irq_dispatch(unsigned irq)
 {
 	struct irq_line *line = &lines[irq];
-	__atomic_fetch_add(&line->walks, 1, __ATOMIC_ACQUIRE);
-	struct irq_action *a = atomic_load_acquire(&line->first);
+	/* Either irq_unregister() sees this walk, or the walk the list without the action. */
+	__atomic_fetch_add(&line->walks, 1, __ATOMIC_SEQ_CST);
+	struct irq_action *a = __atomic_load_n(&line->first, __ATOMIC_SEQ_CST);
 	if (unlikely(!a)) {
 		if (++line->unhandled == UNHANDLED_MAX) {
 			irqchip_disable(irq);

@@ -139,7 +139,7 @@ struct super_ops {
 	 */
 	void (*inode_evict)(struct inode *i);
 	void (*inode_release)(struct inode *i);
-	void (*release)(struct super *s);	/* last mount gone */
+	void (*release)(struct super *s); /* last mount gone */
 	void (*statfs)(struct super *s, struct vfs_statfs *out);
 	int (*sync)(struct super *s);
 };

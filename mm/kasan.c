@@ -452,7 +452,7 @@ int kasan_stack_create(void *stack)
 		return -ENOMEM;
 	}
 	/* The words of the map are shared by slots. */
-	__atomic_fetch_or(&stack_slots[slot / BITMAP_WORD_BITS], BIT(slot % BITMAP_WORD_BITS), __ATOMIC_RELAXED);
+	__atomic_fetch_or(&stack_slots[slot / BITMAP_WORD_BITS], BIT(slot % BITMAP_WORD_BITS), __ATOMIC_RELEASE);
 	return 0;
 }
 

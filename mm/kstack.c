@@ -63,19 +63,19 @@ static void slot_release(size_t slot)
 	spin_unlock(&slot_lock, f);
 }
 
-/* Takes the first `pages` pages from va on out of the tables, onto a chain of what to free after the flush. */
-static void pages_clear(vaddr_t va, unsigned pages, struct page **chain)
+/* Takes the pages of the stack at va out of the tables, onto a chain of what to free after the flush. */
+static void pages_clear(vaddr_t va, struct page **chain)
 {
-	for (unsigned i = 0; i < pages; i++) {
-		paddr_t pa = paddr(0);
+	for (unsigned i = 0; i < STACK_PAGES; i++) {
+		paddr_t pa;
 		unsigned prot;
-		if (!pgtable_translate(mmu_kernel_root(), vaddr(va.v + i * PAGE_SIZE), &pa, &prot))
-			continue;
+		bool mapped = pgtable_translate(mmu_kernel_root(), vaddr(va.v + i * PAGE_SIZE), &pa, &prot);
+		BUG_ON(!mapped);
 		struct page *p = paddr_to_page(pa);
 		p->owner = *chain;
 		*chain = p;
 	}
-	pgtable_clear_kernel(va, pages * (uint64_t)PAGE_SIZE);
+	pgtable_clear_kernel(va, KSTACK_SIZE);
 }
 
 static void pages_put(struct page *chain)
@@ -87,11 +87,11 @@ static void pages_put(struct page *chain)
 	}
 }
 
-static void pages_unmap(vaddr_t va, unsigned pages)
+static void stack_unmap(vaddr_t va)
 {
 	struct page *chain = NULL;
-	pages_clear(va, pages, &chain);
-	tlb_flush_kernel(va, pages * (uint64_t)PAGE_SIZE);
+	pages_clear(va, &chain);
+	tlb_flush_kernel(va, KSTACK_SIZE);
 	pages_put(chain);
 }
 
@@ -108,20 +108,18 @@ static noinline void *stack_create(void)
 		return NULL;
 
 	vaddr_t va = slot_stack(slot);
-	for (unsigned i = 0; i < STACK_PAGES; i++) {
-		struct page *p = page_alloc_uncounted(0, 0);
-		if (!p ||
-		    pgtable_map_kernel(vaddr(va.v + i * PAGE_SIZE), page_to_paddr(p), PAGE_SIZE,
-				       MMU_READ | MMU_WRITE)) {
-			if (p)
-				page_put(p);
-			pages_unmap(va, i);
-			slot_release(slot);
-			return NULL;
-		}
+	struct page *pages[STACK_PAGES];
+	unsigned count = 0;
+	while (count < STACK_PAGES && (pages[count] = page_alloc_uncounted(0, 0)) != NULL)
+		count++;
+	if (count < STACK_PAGES || pgtable_map_kernel_pages(va, pages, count, MMU_READ | MMU_WRITE)) {
+		while (count)
+			page_put(pages[--count]);
+		slot_release(slot);
+		return NULL;
 	}
 	if (CONFIG_KASAN && kasan_stack_create((void *)va.v)) {
-		pages_unmap(va, STACK_PAGES);
+		stack_unmap(va);
 		slot_release(slot);
 		return NULL;
 	}
@@ -138,7 +136,7 @@ static noinline void stacks_destroy(void *stacks)
 		void *stack = stacks;
 		vaddr_t va = vaddr_of(stack);
 		stacks = *(void **)stack;
-		pages_clear(va, STACK_PAGES, &chain);
+		pages_clear(va, &chain);
 		freed[count++] = (va.v - KSTACK_BASE) / KSTACK_SLOT_SIZE;
 	}
 	tlb_flush_kernel(vaddr(KSTACK_BASE), KSTACK_END - KSTACK_BASE);

@@ -211,7 +211,8 @@ static noinline pte_t *ensure_slow(paddr_t root, vaddr_t va)
 				return NULL;
 			ptr_to_page(table)->index |= BIT(PT_INDEX(va.v, level) >> GROUP_SHIFT);
 			paddr_to_page(root)->private ++;
-			*e = pte_table(page_to_paddr(p), true);
+			/* Empty before it can be found: faults and mincore look without the lock, and processors do. */
+			__atomic_store_n(&e->v, pte_table(page_to_paddr(p), true).v, __ATOMIC_RELEASE);
 		} else if (pte_is_leaf(*e, level)) {
 			return NULL;
 		}
@@ -391,6 +392,25 @@ int pgtable_map_kernel(vaddr_t va, paddr_t pa, uint64_t len_bytes, unsigned prot
 			len_bytes = len_bytes > span ? len_bytes - span : 0;
 		} while (len_bytes >= span && PT_INDEX(va.v, want) &&
 			 (want == max_level || !IS_ALIGNED(va.v | pa.v, span << 9)));
+	}
+	return 0;
+}
+
+int pgtable_map_kernel_pages(vaddr_t va, struct page *const *pages, unsigned count, unsigned prot)
+{
+	ASSERT(PT_INDEX(va.v, 0) + count <= PT_ENTRIES);
+	SPIN_GUARD(&kernel_lock);
+	pte_t *table = paddr_to_ptr(mmu_kernel_root());
+	for (unsigned level = PT_LEVELS - 1; level; level--) {
+		bool exists = false;
+		table = kernel_table_below(&table[PT_INDEX(va.v, level)], level, &exists);
+		if (!table)
+			return exists ? -EEXIST : -ENOMEM;
+	}
+	for (unsigned i = 0; i < count; i++) {
+		pte_t *e = &table[PT_INDEX(va.v, 0) + i];
+		BUG_ON(pte_present(*e));
+		*e = pte_leaf(page_to_paddr(pages[i]), prot, 0);
 	}
 	return 0;
 }

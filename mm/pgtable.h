@@ -32,6 +32,10 @@ uint64_t pgtable_page_count(paddr_t root);
 
 /* Kernel half: maps physical range with the largest leaves that fit. -ENOMEM, -EEXIST. */
 int pgtable_map_kernel(vaddr_t va, paddr_t pa, uint64_t len_bytes, unsigned prot) must_check;
+struct page;
+/* The same for single pages from anywhere, all within one level-0 table, where nothing is mapped yet. -ENOMEM, -EEXIST:
+ * a larger leaf is there; then nothing was mapped. */
+int pgtable_map_kernel_pages(vaddr_t va, struct page *const *pages, unsigned count, unsigned prot) must_check;
 /* Takes whole 4 KiB pages out of the kernel half. CPUs may remember them until tlb_flush_kernel() (mm/tlb.h), so neither
  * addresses nor pages may be used again before. */
 void pgtable_clear_kernel(vaddr_t va, uint64_t len_bytes);

@@ -43,8 +43,9 @@ static void load(struct cpu *c, struct mmu_context *next)
 
 	if (next)
 		__atomic_fetch_or(&next->cpus, BIT(c->id), __ATOMIC_SEQ_CST);
+	/* Before the root is loaded: an NMI's handler that waits for a lock may serve a flush of next right here. */
+	WRITE_ONCE(c->mmu, next);
 	mmu_activate(next ? next->root : mmu_kernel_root());
-	c->mmu = next;
 	if (prev)
 		__atomic_fetch_and(&prev->cpus, ~BIT(c->id), __ATOMIC_RELEASE);
 }

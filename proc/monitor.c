@@ -5,6 +5,8 @@
 
 #include <arch/context.h>
 #include <arch/mmu.h>
+#include <arch/smp.h>
+#include <arch/trap.h>
 #include "core/monitor.h"
 #include "core/panic.h"
 #include "lib/string.h"
@@ -111,28 +113,55 @@ MONITOR_COMMAND(ps, "", "threads: state, priority, CPU time, what they wait for"
 
 /* --- bt --- */
 
+#define FRAMES_MAX 32
+
+/* The thread wanted, and what was found out about it while it could not end: with the list of threads held. */
 struct wanted {
 	const char *name;
 	uint64_t tid; /* 0: by name */
-	struct thread *found;
+	bool found, runs;
+	uint32_t cpu;
+	unsigned count;
+	uint64_t addrs[FRAMES_MAX];
 };
+
+/* After a panic a thread that ran elsewhere stands where its CPU was stopped. */
+static bool place_of(const struct thread *t, uint64_t *ip, uint64_t *fp)
+{
+	vaddr_t saved;
+
+	if (READ_ONCE(t->on_cpu))
+		return panic_in_progress && smp_stopped_place(t->cpu, ip, fp) && *ip;
+	if (!t->stack || !context_saved_place(&t->arch, t->stack, &saved, fp))
+		return false;
+	*ip = saved.v;
+	return true;
+}
 
 static void look_for(struct thread *t, void *arg)
 {
 	struct wanted *w = arg;
 	const struct task *task = task_from_thread(t);
+	uint64_t ip, fp, lo = (uint64_t)t->stack;
 
 	if (w->found || !(w->tid ? task && (uint64_t)task->tid == w->tid : str_equal(t->name, w->name)))
 		return;
-	thread_get(t);
-	w->found = t;
+	w->found = true;
+	w->cpu = t->cpu;
+	if (t == thread_current()) {
+		w->count = trap_backtrace((uint64_t)__builtin_frame_address(0), lo, lo + KSTACK_SIZE, w->addrs, FRAMES_MAX);
+	} else if (place_of(t, &ip, &fp)) {
+		w->addrs[0] = ip;
+		w->count = 1 + trap_backtrace(fp, lo, lo + KSTACK_SIZE, w->addrs + 1, FRAMES_MAX - 1);
+	}
+	/* What was read of one that began to run meanwhile means nothing. */
+	w->runs = !w->count || (t != thread_current() && READ_ONCE(t->on_cpu) && !panic_in_progress);
 }
 
 MONITOR_COMMAND(bt, "[TID|NAME]", "where a thread stands, or this one", MONITOR_AFTER_PANIC)
 {
 	struct wanted w = {0};
-	vaddr_t ip;
-	uint64_t fp;
+	char symbol[96];
 
 	if (argc < 2) {
 		monitor_backtrace(out, 0, (uint64_t)__builtin_frame_address(0), 0, UINT64_MAX);
@@ -142,19 +171,13 @@ MONITOR_COMMAND(bt, "[TID|NAME]", "where a thread stands, or this one", MONITOR_
 	if (str_to_u64(argv[1], 10, &w.tid) != 0)
 		w.tid = 0;
 	thread_for_each(look_for, &w);
-	if (!w.found) {
+	if (!w.found)
 		monitor_print(out, "%s: no such thread; `ps` lists them\n", argv[1]);
-		return;
-	}
-	struct thread *t = w.found;
-	uint64_t lo = (uint64_t)t->stack, hi = lo + KSTACK_SIZE;
-	if (t == thread_current())
-		monitor_backtrace(out, 0, (uint64_t)__builtin_frame_address(0), lo, hi);
-	else if (READ_ONCE(t->on_cpu) || !t->stack || !context_saved_place(&t->arch, t->stack, &ip, &fp))
-		monitor_print(out, "%s runs on cpu %u\n", t->name, t->cpu);
-	else
-		monitor_backtrace(out, ip.v, fp, lo, hi);
-	thread_put(t);
+	else if (w.runs)
+		monitor_print(out, "%s runs on cpu %u\n", argv[1], w.cpu);
+	for (unsigned i = 0; i < w.count && !w.runs; i++) /* a return address lies behind its call: look up the byte before */
+		monitor_print(out, "  %016llx %s\n", (unsigned long long)w.addrs[i],
+			      monitor_symbol(w.addrs[i] - (i > 0), symbol, sizeof(symbol)));
 }
 
 /* --- page tables: the printing is mm/pgtable_dump.c's --- */

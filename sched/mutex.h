@@ -49,6 +49,7 @@ static inline struct mutex *mutex_guard_take(struct mutex *m)
 struct rwlock {
 	uint32_t state; /* RW_… and the number of readers */
 	uint8_t rank;
+	bool coming;	       /* the writer has been granted it and does not know yet; changes under lock */
 	struct thread *writer; /* who holds it, for those that spin: never followed */
 	const char *name;
 	struct spinlock lock;

@@ -281,7 +281,7 @@ int sched_set_affinity(struct thread *t, uint64_t mask)
 	uint64_t there = atomic_load_relaxed(&sched_cpu_mask);
 	if (!(mask & there))
 		return -EINVAL;
-	bool may_switch = irq_enabled() && this_cpu()->irq_depth == 0;
+	bool may_switch = irq_enabled() && !cpu_in_interrupt();
 	irqflags_t f;
 	struct run_queue *rq = queue_lock(t, &f);
 	if (t->policy == SCHED_DEADLINE && (mask & there) != there) {

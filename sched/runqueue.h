@@ -255,6 +255,32 @@ static always_inline struct thread *rq_pick(struct run_queue *rq)
 	return t;
 }
 
+/*
+ * prev, which runs and is fair, goes on the queue, and the thread to run next comes off it.  Where only one other waits
+ * the two are compared as they stand: what rq_enqueue() and rq_pick() come to, without the tree.
+ */
+static always_inline struct thread *rq_exchange(struct run_queue *rq, struct thread *prev, uint64_t now)
+{
+	struct fair_queue *q = &rq->fair;
+	struct thread *other = q->single;
+	if (unlikely(!other || !rb_empty(&q->tree) || rq->special || sched_seeded)) {
+		rq_enqueue(rq, prev, true, now);
+		return rq_pick(rq);
+	}
+	prev->switched_in_ns = now;
+	fair_count(q, prev);
+	bool stays = fair_eligible(q, prev->vruntime_ns) &&
+		!(time_before(other->vdeadline_ns, prev->vdeadline_ns) && fair_eligible(q, other->vruntime_ns));
+	struct thread *next = stays ? prev : other;
+	fair_discount(q, next);
+	if (!stays) {
+		q->single = prev;
+		prev->queued = true;
+		other->queued = false;
+	}
+	return next;
+}
+
 /* Charges the running thread for its time up to now. Other CPUs' clocks may be a little behind: then for nothing. */
 static always_inline void rq_account(struct run_queue *rq, struct thread *t, uint64_t now)
 {

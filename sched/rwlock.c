@@ -9,8 +9,10 @@
  * however many come.  Granting changes the word for the waiter before it is woken; the lock is never free while
  * somebody stands in the queue, except under the queue's lock.
  *
- * Before it queues, a newcomer spins for a while if a writer has the lock and runs on another CPU, and nobody queues:
- * it overtakes nobody by that.  Readers are not known by name, so nobody spins for them.
+ * Before it queues, a newcomer spins for a while if a writer has the lock and runs on another CPU, or has just been
+ * granted it and is on its way (`coming`), and nobody queues: it overtakes nobody by that.  The second is what ends a
+ * convoy: two threads that take turns by sleeping would else go on so for ever, since whoever comes back finds a writer
+ * that does not run yet.  Readers are not known by name, so nobody spins for them.
  *
  * RW_QUEUE is set and cleared under the queue's lock, and set exactly while the queue is not empty.  A release that sees
  * it takes that lock, and finds the waiter or somebody who has served it: so no grant is lost.
@@ -89,12 +91,15 @@ static bool spin(struct rwlock *l, bool writer)
 		}
 		/* A writer that has just come may not have put its name down yet. */
 		const struct thread *owner = atomic_load_relaxed(&l->writer);
-		if (owner && owner != watched) {
-			watched = owner;
-			at = cpu_running(owner);
+		if (owner && !atomic_load_relaxed(&l->coming)) {
+			if (owner != watched) {
+				watched = owner;
+				at = cpu_running(owner);
+			}
+			if (!at || READ_ONCE(at->current) != owner)
+				return false;
 		}
-		if ((owner && (!at || READ_ONCE(at->current) != owner)) ||
-		    thread_has_work(thread_current(), WORK_RESCHED))
+		if (thread_has_work(thread_current(), WORK_RESCHED))
 			return false;
 		cpu_relax();
 	}
@@ -111,8 +116,10 @@ static void grant_locked(struct rwlock *l)
 		if (s & RW_WRITER || (w->writer && s >= RW_READER))
 			return;
 		__atomic_fetch_add(&l->state, w->writer ? RW_WRITER : RW_READER, __ATOMIC_ACQ_REL);
-		if (w->writer)
+		if (w->writer) {
+			atomic_store_relaxed(&l->coming, true);
 			atomic_store_relaxed(&l->writer, w->thread);
+		}
 		list_remove(&w->node);
 		if (list_empty(&l->waiters))
 			__atomic_fetch_and(&l->state, ~RW_QUEUE, __ATOMIC_RELAXED);
@@ -137,8 +144,11 @@ static noinline int lock_slow(struct rwlock *l, bool writer, bool killable)
 	__atomic_fetch_or(&l->state, RW_QUEUE, __ATOMIC_ACQ_REL);
 	grant_locked(l);
 	for (;;) {
-		if (w.granted)
+		if (w.granted) {
+			if (writer)
+				atomic_store_relaxed(&l->coming, false);
 			break;
+		}
 		if (killable && thread_has_work(t, WORK_KILL)) {
 			list_remove(&w.node);
 			if (list_empty(&l->waiters))

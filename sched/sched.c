@@ -205,9 +205,11 @@ static always_inline struct thread *choose_next(struct run_queue *rq, struct thr
 		prev->switched_in_ns = now;
 		return prev;
 	}
-	put_back(rq, prev, preempted, now);
 	if (unlikely(sched_many) && preempted)
 		balance_invite(prev->affinity);
+	if (likely(!prev->special))
+		return rq_exchange(rq, prev, now);
+	put_back(rq, prev, preempted, now);
 	return rq_pick(rq);
 }
 

@@ -79,7 +79,7 @@ void sched_get_params(struct thread *t, struct sched_params *out);
  * contains the waiter's own boost).
  */
 struct sched_key {
-	uint32_t rank;	      /* 0 DEADLINE; 1..99 priority 99..1; 100..139 nice -20..19; 140 SCHED_IDLE; UINT32_MAX none */
+	uint32_t rank; /* 0 DEADLINE; 1..99 priority 99..1; 100..139 nice -20..19; 140 SCHED_IDLE; UINT32_MAX none */
 	uint64_t deadline_ns; /* compared if both ranks are 0; else 0 */
 };
 #define SCHED_KEY_NONE ((struct sched_key){.rank = UINT32_MAX})

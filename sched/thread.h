@@ -84,7 +84,7 @@ struct thread {
 	 * I */
 	void (*release)(struct thread *t);
 	char name[16];
-	struct pi_thread pi;	/* what it waits for, and who boosts it: sched/pi.h */
+	struct pi_thread pi; /* what it waits for, and who boosts it: sched/pi.h */
 	struct lockdep_stack locks;
 };
 

@@ -84,7 +84,9 @@ void smp_call(uint64_t mask, void (*fn)(void *arg), void *arg)
 			if (!__atomic_fetch_or(&inboxes[cpu].callers, BIT(me), __ATOMIC_ACQ_REL))
 				smp_interrupt(cpu, IRQ_CALL);
 		}
-		while (atomic_load_acquire(&s->pending) && !READ_ONCE(panic_in_progress))
+		/* Also if a panic begins meanwhile and they do not answer: this CPU will be stopped here, rather than go
+		 * on as if they had. */
+		while (atomic_load_acquire(&s->pending))
 			smp_relax();
 	}
 	irq_restore(f);

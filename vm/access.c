@@ -2,18 +2,18 @@
  * Another program's memory, for its debugger and for /proc: page by page, the fault the program itself would have
  * taken, then a copy through the direct map.
  *
- * Between the fault and the copy the page may go again; then both are repeated.  During the copy as->lock is held for
- * reading, so that no fork turns the page that is being written into one of the child's.
+ * Between the fault and the copy the page may go again; then both are repeated.  The copy is made under table_lock, a
+ * microsecond: so no fork turns the page that is being written into one of the child's, no copy-on-write of the program's
+ * own leaves the written one behind, and no vm_object_sync() has cleaned the page by the time it is written to.
  */
 #include <asm/errno.h>
 #include "lib/string.h"
 #include "vm/fault.h"
 #include "vm/gather.h"
 
-/* The page behind va with a reference, if what is mapped there now allows the access; NULL: fault again. */
+/* The page behind va, if what is mapped there now allows the access; NULL: fault again. table_lock held. */
 static struct page *mapped_page(struct aspace *as, uint64_t va, unsigned how)
 {
-	SPIN_GUARD(&as->table_lock);
 	const pte_t *e = pgtable_find(as->mmu.root, vaddr(va));
 
 	if (!e || entry_empty(*e))
@@ -27,7 +27,6 @@ static struct page *mapped_page(struct aspace *as, uint64_t va, unsigned how)
 		if (!ours)
 			return NULL;
 	}
-	page_get(p);
 	return p;
 }
 
@@ -56,7 +55,7 @@ static int access_page(struct aspace *as, uint64_t addr, char *buf, size_t len, 
 
 		if (err)
 			return err;
-		rwlock_read_lock(&as->lock);
+		SPIN_GUARD(&as->table_lock);
 		struct page *p = mapped_page(as, ALIGN_DOWN(addr, (uint64_t)PAGE_SIZE), how);
 
 		if (p) {
@@ -66,11 +65,8 @@ static int access_page(struct aspace *as, uint64_t addr, char *buf, size_t len, 
 				memcpy(mem, buf, len);
 			else
 				memcpy(buf, mem, len);
-			page_put(p);
-		}
-		rwlock_read_unlock(&as->lock);
-		if (p)
 			return 0;
+		}
 	}
 }
 

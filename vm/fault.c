@@ -75,7 +75,7 @@ static bool entry_place(struct fault *f)
 static enum fault_result entry_install(struct fault *f, pte_t new, struct page *p)
 {
 	struct aspace *as = f->as;
-	bool anon = entry_is_anon(new);
+	bool anon = entry_is_anon(new), dirties = p && !anon && f->how & FAULT_WRITE;
 	enum fault_result result = FAULT_OK;
 	struct page *drop = p;
 
@@ -83,20 +83,25 @@ static enum fault_result entry_install(struct fault *f, pte_t new, struct page *
 		SPIN_GUARD(&as->table_lock);
 		if (unlikely(!entry_place(f))) {
 			result = FAULT_OOM;
-		} else if (likely(f->entry->v == f->old.v && (anon || !p || p->owner == f->area->object))) {
-			entry_write(f->entry, new);
+		} else if (likely(f->entry->v == f->old.v && (anon || !p || READ_ONCE(p->owner) == f->area->object))) {
+			/* Under the lock: a vm_object_sync() that has cleaned the page since will find this mapping. */
+			if (dirties)
+				vm_page_mark_dirty(p);
 			drop = NULL;
 			if (entry_empty(f->old)) {
+				entry_write(f->entry, new);
+				resident_add(as, anon, p && !anon);
+			} else if (entry_is_zero(f->old)) {
+				entry_replace(as, f->entry, f->va, new);
 				resident_add(as, anon, p && !anon);
 			} else {
-				/* The page of zeroes or the object's gives way to a private one. */
-				if (entry_is_zero(f->old)) {
-					resident_add(as, anon, p && !anon);
-				} else {
-					drop = entry_page(f->old);
-					resident_add(as, anon, (p && !anon) - 1);
-				}
-				aspace_flush_page(as, f->va);
+				/* The object's page gives way to a private one, or may be written to from now on. */
+				drop = entry_page(f->old);
+				if (drop == p)
+					entry_write(f->entry, new);
+				else
+					entry_replace(as, f->entry, f->va, new);
+				resident_add(as, anon, (p && !anon) - 1);
 			}
 		}
 	}
@@ -134,14 +139,13 @@ static enum fault_result fault_copy_on_write(struct fault *f)
 		SPIN_GUARD(&f->as->table_lock);
 		if (f->entry->v == f->old.v) {
 			if (atomic_load_acquire(&old->refs.n) == 1) {
+				/* More is allowed than before: nobody has to be told. */
 				entry_write(f->entry, entry_make(f->area->flags, old, true, true));
-				aspace_flush_page(f->as, f->va);
 				old = fresh;
 			} else if (fresh) {
 				/* Under the lock, since only our entry keeps the old page from going. A microsecond. */
 				memcpy(page_to_ptr(fresh), page_to_ptr(old), PAGE_SIZE);
-				entry_write(f->entry, entry_make(f->area->flags, fresh, true, true));
-				aspace_flush_page(f->as, f->va);
+				entry_replace(f->as, f->entry, f->va, entry_make(f->area->flags, fresh, true, true));
 			} else {
 				old = NULL;
 			}
@@ -262,7 +266,6 @@ static enum fault_result fault_object(struct fault *f)
 		page_put(p);
 		return r;
 	}
-	vm_page_mark_dirty(p);
 	return entry_install(f, entry_make(f->area->flags, p, false, true), p);
 }
 

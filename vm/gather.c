@@ -6,17 +6,25 @@
  * serve many pages.  All this happens under the address space's table_lock, in portions of one table (2 MiB), between
  * which others may run.
  *
- * Which processors have to forget is mm/tlb.c's; aspace_flush_page and gather_finish are the only places in vm/ that
- * ask.
+ * Which processors have to forget is mm/tlb.c's; entry_replace and gather_finish are the only places in vm/ that ask.
+ *
+ * Nobody has to forget a translation that only allows less than the entry does now: who uses it faults, and the fault
+ * finds all well and forgets it there (fault.c).
  *
  * The hardware sets an entry's accessed and dirty bits by itself, on any processor that runs the program, until its
  * translation is flushed: entries that may be in use are emptied by an exchange, so that nothing is lost.
  */
 #include "vm/gather.h"
 
-void aspace_flush_page(struct aspace *as, uint64_t va)
+/*
+ * Empty in between. Otherwise one thread could already write to the new page, tell another of it, and that one, with the
+ * old translation, would not find what was written.
+ */
+void entry_replace(struct aspace *as, pte_t *e, uint64_t va, pte_t new)
 {
+	entry_write(e, pte_none());
 	tlb_flush(&as->mmu, &va, 1);
+	entry_write(e, new);
 }
 
 void gather_finish(struct gather *g)
@@ -94,34 +102,43 @@ void zap_object_pages(struct aspace *as, uint64_t start, uint64_t end)
 	}
 }
 
+/* Empties one entry (not an empty one) that no processor uses any more. table_lock held. */
+static void drop_dead(pte_t *e, int64_t *anon, int64_t *file)
+{
+	pte_t old = entry_read(e);
+
+	entry_write(e, pte_none());
+	if (entry_is_zero(old))
+		return;
+	if (entry_is_anon(old))
+		(*anon)++;
+	else
+		(*file)++;
+	page_put(entry_page(old));
+}
+
 void zap_dead(struct aspace *as)
 {
-	vaddr_t va = vaddr(0);
 	int64_t anon = 0, file = 0;
-	unsigned count;
+	struct area *a;
 
-	while (va.v < USER_VA_END) {
-		/* Truncation may still come by through an object's tree, so the lock is needed. */
-		SPIN_GUARD(&as->table_lock);
-		pte_t *e = pgtable_run(as->mmu.root, &va, vaddr(USER_VA_END), &count);
+	/* By areas, not by tables: those of a small program are nearly empty. */
+	RB_FOR_EACH(a, &as->areas, node) {
+		vaddr_t va = vaddr(a->start);
+		unsigned count;
 
-		if (!e)
-			break;
-		for (unsigned i = 0; i < count; i++) {
-			pte_t old = entry_read(&e[i]);
+		while (va.v < a->end) {
+			/* Truncation may still come by through an object's tree, so the lock is needed. */
+			SPIN_GUARD(&as->table_lock);
+			pte_t *e = pgtable_run(as->mmu.root, &va, vaddr(a->end), &count);
 
-			if (entry_empty(old))
-				continue;
-			entry_write(&e[i], pte_none());
-			if (entry_is_zero(old))
-				continue;
-			if (entry_is_anon(old))
-				anon++;
-			else
-				file++;
-			page_put(entry_page(old));
+			if (!e)
+				break;
+			for (unsigned i = 0; i < count; i++)
+				if (!entry_empty(entry_read(&e[i])))
+					drop_dead(&e[i], &anon, &file);
+			va.v += count * (uint64_t)PAGE_SIZE;
 		}
-		va.v += count * (uint64_t)PAGE_SIZE;
 	}
 	SPIN_GUARD(&as->table_lock);
 	resident_add(as, -anon, -file);

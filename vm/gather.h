@@ -41,8 +41,11 @@ void gather_finish(struct gather *g);
 /* Empties one entry (not an empty one). table_lock held. */
 void gather_take(struct gather *g, pte_t *e, uint64_t va);
 
-/* Forgets the translation of one page, wherever the address space is active. table_lock held. */
-void aspace_flush_page(struct aspace *as, uint64_t va);
+/*
+ * Another page in place of the one that a present entry shows, or other rights: no processor sees the new one while
+ * another may still see the old. table_lock held.
+ */
+void entry_replace(struct aspace *as, pte_t *e, uint64_t va, pte_t new);
 
 /* Unmaps everything in [start,end); takes table_lock. True if there was any table. */
 bool zap_range(struct aspace *as, uint64_t start, uint64_t end);

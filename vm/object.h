@@ -99,11 +99,14 @@ bool vm_object_next_data(struct vm_object *o, uint64_t *index);
 uint64_t vm_object_next_hole(struct vm_object *o, uint64_t index);
 /* Writes the dirty pages of [first,end) out. 0 or the first error. May sleep. */
 int vm_object_sync(struct vm_object *o, uint64_t first_index, uint64_t end_index) must_check;
-/* Notes that a page's content was changed by other means than vm_object_write. Any context. */
+/*
+ * Notes that a page's content was changed by other means than vm_object_write. Any context. Also where it is dirty
+ * already: a look alone could come before the stores to the content, which wait in the store buffer, while
+ * vm_object_sync() cleans the page and reads it without them.
+ */
 static inline void vm_page_mark_dirty(struct page *p)
 {
-	if (!(READ_ONCE(p->flags) & PAGE_DIRTY))
-		atomic_fetch_or(&p->flags, PAGE_DIRTY);
+	atomic_fetch_or(&p->flags, PAGE_DIRTY);
 }
 
 /* All object pages of the system, for /proc/meminfo. cached: with a backing; shmem: without (Linux's "Cached" is the

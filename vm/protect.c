@@ -26,11 +26,19 @@ static pte_t entry_protect(const struct area *a, pte_t e)
 	return entry_make(a->flags, entry_page(e), entry_is_anon(e), writable);
 }
 
+/* Whether a processor that remembers `old` may do what `new` does not allow. */
+static bool takes_rights(pte_t old, pte_t new)
+{
+	return !pte_present(new) || (pte_writable(old) && !pte_writable(new)) ||
+		(pte_executable(old) && !pte_executable(new));
+}
+
 static void protect_entries(struct area *a)
 {
 	struct aspace *as = a->as;
 	vaddr_t va = vaddr(a->start);
 	struct gather g; /* only for the flushing */
+	unsigned widened = 0;
 
 	while (va.v < a->end) {
 		unsigned count;
@@ -42,14 +50,22 @@ static void protect_entries(struct area *a)
 		if (!e)
 			break;
 		for (unsigned i = 0; i < count; i++) {
-			pte_t old = entry_read(&e[i]);
+			pte_t old = entry_read(&e[i]), new;
+			uint64_t at = va.v + i * (uint64_t)PAGE_SIZE;
 
 			if (entry_empty(old))
 				continue;
-			entry_write(&e[i], entry_protect(a, old));
-			if (pte_present(old))
-				gather_flush(&g, va.v + i * (uint64_t)PAGE_SIZE);
+			new = entry_protect(a, old);
+			entry_write(&e[i], new);
+			if (!pte_present(old))
+				continue;
+			if (takes_rights(old, new))
+				gather_flush(&g, at);
+			else if (widened++ < GATHER_FLUSHES)
+				mmu_flush_page_local(vaddr(at)); /* spares this CPU a fault; the others may have theirs */
 		}
+		if (widened > GATHER_FLUSHES)
+			mmu_flush_all_local();
 		gather_finish(&g);
 		va.v += count * (uint64_t)PAGE_SIZE;
 	}

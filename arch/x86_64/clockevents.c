@@ -61,5 +61,7 @@ static void lapic_set(uint64_t deadline_ns)
 	lapic_timer_set((uint32_t)MIN(ticks, (uint64_t)UINT32_MAX));
 }
 
-struct clockevent clockevent_lapic = {
-	.name = "lapic", .start = lapic_start, .cpu_start = lapic_cpu_start, .set = lapic_set};
+struct clockevent clockevent_lapic = {.name = "lapic",
+				      .start = lapic_start,
+				      .cpu_start = lapic_cpu_start,
+				      .set = lapic_set};

@@ -32,9 +32,10 @@
 #include "arch/x86_64/irqchip.h"
 #include "lib/string.h"
 
-#define ARRIVAL_NS (2 * NSEC_PER_SEC) /* on a loaded host a virtual CPU may not run for long */
+/* On a loaded host a virtual CPU may not run for long. */
+#define ARRIVAL_NS (2 * NSEC_PER_SEC)
 #define SECOND_STARTUP_NS (200 * NSEC_PER_USEC)
-#define STOP_NS (10 * NSEC_PER_MSEC)
+#define STOP_NS (NSEC_PER_SEC / 2)
 #define IDENTITY_BYTES KERNEL_IMAGE_MAX
 
 enum ap_state { NOT_STARTED, WAITED_FOR, UP, GIVEN_UP, REFUSED };
@@ -61,7 +62,7 @@ static struct stopped {
 	uint64_t ip, fp;
 	bool there; /* set last */
 } stopped[CPUS_MAX];
-static bool stopping; /* others may write `stopped` */
+static uint32_t stopper = CPUS_MAX; /* the CPU for which all others stop, having written `stopped`; atomic */
 
 size_t smp_area_bytes(void)
 {
@@ -200,10 +201,11 @@ void smp_interrupt(unsigned cpu, unsigned irq)
 
 void smp_stop_others(void)
 {
-	uint64_t others = cpus_online_mask & ~BIT(this_cpu()->id);
+	uint32_t me = this_cpu()->id;
+	uint64_t others = cpus_online_mask & ~BIT(me);
 	if (!others)
 		return;
-	__atomic_store_n(&stopping, true, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&stopper, me, __ATOMIC_SEQ_CST);
 	uint64_t until_ns = time_ns() + STOP_NS;
 	send_to_all(others, LAPIC_COMMAND_NMI);
 	for (uint64_t m = others; m && time_ns() < until_ns;)
@@ -215,9 +217,10 @@ void smp_stop_others(void)
 
 void smp_stop_here(const struct trap_frame *f)
 {
-	if (!__atomic_load_n(&stopping, __ATOMIC_SEQ_CST))
+	uint32_t by = __atomic_load_n(&stopper, __ATOMIC_SEQ_CST), me = this_cpu()->id;
+	if (by == CPUS_MAX || by == me) /* an operator's NMI must not stop the one that reports */
 		return;
-	struct stopped *s = &stopped[this_cpu()->id];
+	struct stopped *s = &stopped[me];
 	s->ip = trap_from_user(f) ? 0 : trap_ip(f).v;
 	s->fp = trap_from_user(f) ? 0 : trap_frame_pointer(f);
 	__atomic_store_n(&s->there, true, __ATOMIC_RELEASE);

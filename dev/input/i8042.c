@@ -242,8 +242,10 @@ void i8042_init(void)
 	mpmc_init(&codes, code_cells, CODES);
 	async_task_init(&decoder, &decoder_ops, ASYNC_HIGH);
 	async_task_init(&lights, &lights_ops, ASYNC_NORMAL);
+	irqflags_t f = irq_save(); /* both on this CPU's executor */
 	async_spawn(&decoder);
 	async_spawn(&lights);
+	irq_restore(f);
 	if (irq_register(IRQ_KEYBOARD, &action) < 0) {
 		log_warn("keyboard: interrupt %u is not to be had", IRQ_KEYBOARD);
 		return;

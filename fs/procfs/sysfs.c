@@ -97,8 +97,7 @@ void sysfs_register_cpus(void)
 
 	for (unsigned i = 0; i < ARRAY_SIZE(shared) && !err; i++)
 		err = sysfs_register(&shared[i]);
-	CPUS_FOR_EACH(cpu)
-	{
+	CPUS_FOR_EACH(cpu) {
 		if (err)
 			break;
 		err = register_cpu(cpu);

@@ -79,7 +79,8 @@ KTEST(mm, pgtable_trim_frees_what_lies_inside)
 	for (uint64_t va = 0x40000000; va < 0x40000000 + 8 * 0x200000; va += 0x200000)
 		KTEST_TRUE(pgtable_ensure(root, vaddr(va)) != NULL);
 	KTEST_EQ(pgtable_page_count(root), 1 + 2 + 8);
-	pgtable_trim(&context, vaddr(0x40000000 + 0x1000), vaddr(0x40000000 + 4 * 0x200000 - 0x1000)); /* the edges stay */
+	pgtable_trim(&context, vaddr(0x40000000 + 0x1000),
+		     vaddr(0x40000000 + 4 * 0x200000 - 0x1000)); /* the edges stay */
 	KTEST_EQ(pgtable_page_count(root), 1 + 2 + 6);
 	KTEST_TRUE(pgtable_find(root, vaddr(0x40000000)) && !pgtable_find(root, vaddr(0x40200000)));
 	pgtable_trim(&context, vaddr(0), vaddr(0x8000000000)); /* the whole first root entry */

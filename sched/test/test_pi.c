@@ -45,6 +45,14 @@ static unsigned priority_of(struct thread *t)
 	return k.rank >= 100 ? 0 : 100 - k.rank;
 }
 
+/* The boost passes along the chain a little after its giver is among the waiters. */
+static bool comes_to_priority(struct thread *t, unsigned priority)
+{
+	for (unsigned tries = 0; tries < 5000 && priority_of(t) != priority; tries++)
+		nap();
+	return priority_of(t) == priority;
+}
+
 static void start(void)
 {
 	mutex_init(&b, LOCK_PIPE, "b");
@@ -92,16 +100,16 @@ KTEST(sched, pi_boosts_along_a_chain)
 	start();
 	crew_start(&c, 3, chain_of_three);
 	wait_sleepers(&b, 1);
-	KTEST_EQ(priority_of(who[1]), 50);
-	KTEST_EQ(priority_of(who[0]), 50);
+	KTEST_TRUE(comes_to_priority(who[1], 50));
+	KTEST_TRUE(comes_to_priority(who[0], 50));
 	KTEST_EQ(sched_set_policy(who[2], SCHED_RR, 80), 0); /* of one who sleeps, from outside */
-	KTEST_EQ(priority_of(who[1]), 80);
-	KTEST_EQ(priority_of(who[0]), 80);
+	KTEST_TRUE(comes_to_priority(who[1], 80));
+	KTEST_TRUE(comes_to_priority(who[0], 80));
 	KTEST_EQ(sched_set_policy(who[2], SCHED_NORMAL, 0), 0);
-	KTEST_EQ(priority_of(who[1]), 0);
-	KTEST_EQ(priority_of(who[0]), 0);
+	KTEST_TRUE(comes_to_priority(who[1], 0));
+	KTEST_TRUE(comes_to_priority(who[0], 0));
 	KTEST_EQ(sched_set_policy(who[2], SCHED_FIFO, 30), 0);
-	KTEST_EQ(priority_of(who[0]), 30);
+	KTEST_TRUE(comes_to_priority(who[0], 30));
 	WRITE_ONCE(step, 1);
 	crew_join(&c);
 	KTEST_EQ(a.pi.word, 0);
@@ -145,9 +153,9 @@ KTEST(sched, pi_boost_is_the_highest_of_all_locks)
 	crew_start(&c, 4, two_locks);
 	wait_sleepers(&b, 1);
 	wait_sleepers(&a, 2);
-	KTEST_EQ(priority_of(who[0]), 60);
+	KTEST_TRUE(comes_to_priority(who[0], 60));
 	KTEST_EQ(sched_set_policy(who[3], SCHED_FIFO, 70), 0);
-	KTEST_EQ(priority_of(who[0]), 70);
+	KTEST_TRUE(comes_to_priority(who[0], 70));
 	thread_set_work(who[3], WORK_KILL); /* it gives up, and takes its boost along */
 	wait_sleepers(&a, 1);
 	while (priority_of(who[0]) != 60)

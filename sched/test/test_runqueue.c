@@ -27,7 +27,7 @@ static void begin(void)
 	b->rq.idle = b->rq.current = &b->idle;
 	b->rq.sample_ns = SAMPLE_MIN_NS;
 	b->now = NSEC_PER_SEC;
-	b->rq.fair.base = -100 * NSEC_PER_MSEC; /* virtual time passes 0 soon: it may wrap */
+	b->rq.fair.base = 0 - 100 * NSEC_PER_MSEC; /* virtual time passes 0 soon: it may wrap */
 }
 
 static void finish(void)
@@ -77,11 +77,15 @@ static struct thread *turn(bool sleeps)
 	struct run_queue *rq = &b->rq;
 	struct thread *prev = rq->current;
 	rq_account(rq, prev, b->now);
-	if (prev != rq->idle && sleeps)
-		rq_leave(rq, prev);
-	else if (prev != rq->idle)
-		rq_enqueue(rq, prev, false, b->now);
-	rq->current = rq_pick(rq);
+	if (prev != rq->idle && !sleeps && !prev->special) {
+		rq->current = rq_exchange(rq, prev, b->now);
+	} else {
+		if (prev != rq->idle && sleeps)
+			rq_leave(rq, prev);
+		else if (prev != rq->idle)
+			rq_enqueue(rq, prev, false, b->now);
+		rq->current = rq_pick(rq);
+	}
 	rq->current->switched_in_ns = b->now;
 	if (rq->current != rq->idle)
 		rq_begin_turn(rq->current, b->now);
@@ -209,6 +213,41 @@ KTEST(sched, runqueue_woken_thread_is_served_within_a_slice)
 		KTEST_TRUE(turn(false) == t);
 		KTEST_TRUE(b->now - woken <= SLICE_NS);
 	}
+	finish();
+}
+
+/* The short way for two threads comes to what the long one does, wherever the two stand. */
+KTEST(sched, runqueue_exchange_is_enqueue_and_pick)
+{
+	begin();
+	uint64_t x = 1, stayed = 0;
+	struct bench *before = kzalloc(sizeof *before);
+	KTEST_TRUE(before != NULL);
+	add(0, SCHED_NORMAL, 0, 0);
+	add(1, SCHED_NORMAL, 3, 0);
+	struct thread *prev = turn(false), *other = prev == &b->t[0] ? &b->t[1] : &b->t[0];
+	rq_dequeue(&b->rq, other);
+	rq_enqueue(&b->rq, other, false, b->now); /* out of the tree */
+	for (unsigned i = 0; i < 500; i++) {
+		x = x * 6364136223846793005u + 1442695040888963407u;
+		prev->vruntime_ns = other->vruntime_ns + (x >> 33) % 9 - 4;
+		prev->vdeadline_ns = other->vdeadline_ns + (x >> 43) % 9 - 4;
+		*before = *b;
+		rq_enqueue(&b->rq, prev, true, b->now);
+		struct thread *next = rq_pick(&b->rq);
+		int64_t sum = b->rq.fair.sum;
+		uint64_t load = b->rq.fair.load;
+		bool prev_queued = prev->queued, other_queued = other->queued;
+		*b = *before;
+		KTEST_TRUE(rq_exchange(&b->rq, prev, b->now) == next);
+		KTEST_TRUE(b->rq.fair.sum == sum && b->rq.fair.load == load);
+		KTEST_TRUE(prev->queued == prev_queued && other->queued == other_queued);
+		KTEST_TRUE(b->rq.fair.single == (next == prev ? other : prev));
+		stayed += next == prev;
+		*b = *before;
+	}
+	KTEST_TRUE(stayed > 50 && stayed < 450);
+	kfree(before);
 	finish();
 }
 

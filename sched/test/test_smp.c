@@ -130,7 +130,7 @@ static struct {
 	uint64_t *at;
 	uint64_t version; /* what stands there now; odd while it changes */
 	bool stop;
-	uint64_t wrong;
+	uint64_t wrong, looks;
 	struct page *page[2];
 } turns;
 
@@ -141,6 +141,7 @@ static void turns_watch(unsigned cpu)
 			irqflags_t f = spin_lock(&shared);
 			if (READ_ONCE(*turns.at) != turns.version)
 				turns.wrong++;
+			WRITE_ONCE(turns.looks, turns.looks + 1);
 			spin_unlock(&shared, f);
 			for (unsigned i = 0; i < PAUSES; i++) /* for others to get the lock */
 				cpu_relax();
@@ -150,6 +151,9 @@ static void turns_watch(unsigned cpu)
 	struct page **p = turns.page;
 	if (p[0] && p[1]) {
 		for (uint64_t i = 0; i < CALLS; i++) {
+			uint64_t before = READ_ONCE(turns.looks);
+			while (cpus_online > 1 && READ_ONCE(turns.looks) == before)
+				cpu_relax(); /* the lock is not fair: somebody has to have looked at this turn */
 			SPIN_GUARD(&shared);
 			pgtable_unmap_kernel(vaddr_of(turns.at), PAGE_SIZE);
 			*(uint64_t *)page_to_ptr(p[i % 2]) = i + 1;

@@ -82,4 +82,4 @@ def test_perf_bench(ctx, cpus):
 @timeout(500)
 @needs("out/initramfs-debian.cpio")
 def test_stress_ng(ctx, cpus):
-    run_all(ctx, cpus, stressors(cpus, 1), 90)
+    run_all(ctx, cpus, stressors(cpus, 1), 200)

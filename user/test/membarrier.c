@@ -88,7 +88,7 @@ static volatile int x, y, fast_saw, slow_saw, start_round, done_round;
 
 static void wait_for(volatile int *word, int value)
 {
-	for (int i = 0; *word != value; i++)
+	for (int i = 0; *word != value && *word >= 0; i++)
 		if (i > 1000)
 			sched_yield();
 }
@@ -96,14 +96,15 @@ static void wait_for(volatile int *word, int value)
 static void *fast(void *arg)
 {
 	(void)arg;
-	for (int i = 1; i <= ROUNDS; i++) {
+	for (int i = 1;; i++) {
 		wait_for(&start_round, i);
+		if (start_round < 0)
+			return NULL;
 		x = i;
 		__asm__ volatile("" : : : "memory");
 		fast_saw = y;
 		__atomic_store_n(&done_round, i, __ATOMIC_RELEASE);
 	}
-	return NULL;
 }
 
 static void store_buffers(int cmd)
@@ -112,7 +113,7 @@ static void store_buffers(int cmd)
 
 	start_round = done_round = x = y = 0;
 	CHECK_EQ(pthread_create(&t, NULL, fast, NULL), 0);
-	for (int i = 1; i <= ROUNDS; i++) {
+	for (int i = 1; i <= ROUNDS && test_more(i, 10); i++) {
 		__atomic_store_n(&start_round, i, __ATOMIC_SEQ_CST);
 		for (volatile int d = i % 50; d > 0; d--)
 			;
@@ -123,6 +124,7 @@ static void store_buffers(int cmd)
 		if (fast_saw != i && slow_saw != i)
 			FAIL("round %d: neither saw the other", i);
 	}
+	start_round = -1;
 	CHECK_EQ(pthread_join(t, NULL), 0);
 }
 

@@ -66,15 +66,15 @@ static void go(pthread_t *t, void *(*body)(void *), long arg)
 }
 
 /* A call that may be too late, or too early, but must not fail in another way. */
-#define MAY_FAIL(expression, ...)                                                                           \
-	do {                                                                                                \
-		static const int may[] = {__VA_ARGS__};                                                     \
-		errno = 0;                                                                                  \
-		bool may_ok = (expression) != -1;                                                           \
-		for (unsigned may_i = 0; may_i < sizeof(may) / sizeof(may[0]); may_i++)                     \
-			may_ok |= errno == may[may_i];                                                      \
-		if (!may_ok)                                                                                \
-			FAIL("%s: errno %d, %s", #expression, errno, strerror(errno));                      \
+#define MAY_FAIL(expression, ...)                                                       \
+	do {                                                                            \
+		static const int may[] = {__VA_ARGS__};                                 \
+		errno = 0;                                                              \
+		bool may_ok = (expression) != -1;                                       \
+		for (unsigned may_i = 0; may_i < sizeof(may) / sizeof(may[0]); may_i++) \
+			may_ok |= errno == may[may_i];                                  \
+		if (!may_ok)                                                            \
+			FAIL("%s: errno %d, %s", #expression, errno, strerror(errno));  \
 	} while (0)
 
 /* --- names --------------------------------------------------------------------------------------------------------- */

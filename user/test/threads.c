@@ -213,7 +213,7 @@ TEST(process_signal_finds_the_waiting_thread)
 
 static void *map_and_unmap(void *arg)
 {
-	for (int i = 0; i < 100; i++) {
+	for (int i = 0; i < 100 && test_more(i, 10); i++) {
 		size_t size = 4096u * (1 + (unsigned)i % 17);
 		char *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 		if (p == MAP_FAILED)
