@@ -60,7 +60,8 @@ static void record_store(unsigned facility_level, uint64_t now_ns, const char *t
 	struct slot *s = &slots[seq % LOG_SLOTS];
 
 	atomic_store_relaxed(&s->published, SEQ_BUSY);
-	__atomic_thread_fence(__ATOMIC_RELEASE); /* a reader that sees anything of the new record sees that it is busy */
+	__atomic_thread_fence(
+		__ATOMIC_RELEASE); /* a reader that sees anything of the new record sees that it is busy */
 	s->record.seq = seq;
 	s->record.time_ns = now_ns;
 	s->record.facility_level = (uint16_t)facility_level;

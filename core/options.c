@@ -11,6 +11,7 @@
 #include "core/log.h"
 #include "lib/cmdline.h"
 #include "lib/string.h"
+#include "sched/group.h"
 #include "sched/seed.h"
 
 struct options options = {.rdinit = "/init", .cpus_max = UINT32_MAX};
@@ -208,6 +209,12 @@ static bool set_nosmp(const char *v)
 	return *v == '\0';
 }
 
+static bool set_noautogroup(const char *v)
+{
+	sched_grouping_set(false);
+	return *v == '\0';
+}
+
 static const struct option known[] = {
 	{"allocrecord", set_alloc_record, "record allocations for /proc/ashlar/alloc_trace (debug builds)"},
 	{"clockevent", set_clockevent, "NAME: which alarm to use"},
@@ -222,6 +229,7 @@ static const struct option known[] = {
 	{"maxcpus", set_maxcpus},
 	{"mem", set_mem},
 	{"monitor", set_monitor, "the kernel's monitor before init"},
+	{"noautogroup", set_noautogroup},
 	{"nosmp", set_nosmp},
 	{"panic", set_panic},
 	{"quiet", set_quiet},

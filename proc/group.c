@@ -4,11 +4,15 @@
  * Both are counted by their members and live under T. A group knows its session; a session knows its controlling
  * terminal and its leader. The numbers are the pid map's, so that a number stays taken as long as a group or session
  * bears it.
+ *
+ * A session is also what shares the CPU as one (man 7 sched, autogroups): setsid(2) puts the process into a scheduling
+ * group of its own, and children inherit that with everything else of the thread that made them.
  */
 #include <asm/errno.h>
 
 #include "mm/slab.h"
 #include "proc/internal.h"
+#include "sched/group.h"
 
 void group_join_locked(struct process *p, struct process_group *g)
 {
@@ -169,15 +173,26 @@ long process_getsid(int pid)
 	return p ? p->group->session->id : -ESRCH;
 }
 
+static void sched_group_join_all(struct process *p, struct sched_group *g)
+{
+	struct task *t;
+	irqflags_t f = spin_lock(&p->signal_lock);
+
+	LIST_FOR_EACH(t, &p->threads, thread_node)
+		sched_group_join(&t->thread, g);
+	spin_unlock(&p->signal_lock, f);
+}
+
 long process_setsid(void)
 {
 	struct process *p = process_current();
 	struct group_garbage garbage = {NULL, NULL};
 	struct process_group *g = kzalloc(sizeof(*g));
 	struct session *s = kzalloc(sizeof(*s));
+	struct sched_group *sched = NULL;
 	long result = -ENOMEM;
 
-	if (g && s) {
+	if (g && s && sched_group_create(&sched) == 0) {
 		SPIN_GUARD(&process_tree_lock);
 		/* Its own number must not name a group already: that group's members would be torn from their
 		 * session. */
@@ -190,6 +205,7 @@ long process_setsid(void)
 			garbage = group_leave_locked(p);
 			group_make_locked(g, s, p->pid);
 			group_join_locked(p, g);
+			sched_group_join_all(p, sched);
 			result = s->id;
 			g = NULL;
 			s = NULL;
@@ -197,6 +213,7 @@ long process_setsid(void)
 	}
 	kfree(g);
 	kfree(s);
+	sched_group_put(sched);
 	group_free(garbage);
 	return result;
 }

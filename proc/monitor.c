@@ -149,7 +149,8 @@ static void look_for(struct thread *t, void *arg)
 	w->found = true;
 	w->cpu = t->cpu;
 	if (t == thread_current()) {
-		w->count = trap_backtrace((uint64_t)__builtin_frame_address(0), lo, lo + KSTACK_SIZE, w->addrs, FRAMES_MAX);
+		w->count = trap_backtrace((uint64_t)__builtin_frame_address(0), lo, lo + KSTACK_SIZE, w->addrs,
+					  FRAMES_MAX);
 	} else if (place_of(t, &ip, &fp)) {
 		w->addrs[0] = ip;
 		w->count = 1 + trap_backtrace(fp, lo, lo + KSTACK_SIZE, w->addrs + 1, FRAMES_MAX - 1);
@@ -175,7 +176,8 @@ MONITOR_COMMAND(bt, "[TID|NAME]", "where a thread stands, or this one", MONITOR_
 		monitor_print(out, "%s: no such thread; `ps` lists them\n", argv[1]);
 	else if (w.runs)
 		monitor_print(out, "%s runs on cpu %u\n", argv[1], w.cpu);
-	for (unsigned i = 0; i < w.count && !w.runs; i++) /* a return address lies behind its call: look up the byte before */
+	for (unsigned i = 0; i < w.count && !w.runs;
+	     i++) /* a return address lies behind its call: look up the byte before */
 		monitor_print(out, "  %016llx %s\n", (unsigned long long)w.addrs[i],
 			      monitor_symbol(w.addrs[i] - (i > 0), symbol, sizeof(symbol)));
 }

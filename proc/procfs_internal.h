@@ -19,6 +19,8 @@ int procfs_show_statm(int pid, int tid, struct text *t);
 int procfs_show_status(int pid, int tid, struct text *t);
 /* procfs_sched.c */
 int procfs_show_schedstat(int pid, int tid, struct text *t);
+int procfs_show_autogroup(int pid, int tid, struct text *t);
+int procfs_store_autogroup(int pid, int tid, const char *s, size_t len);
 /* procfs_memory.c */
 int procfs_show_maps(int pid, int tid, struct text *t);
 int procfs_show_smaps(int pid, int tid, struct text *t);

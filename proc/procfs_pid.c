@@ -447,6 +447,7 @@ static const struct procfs_process_entry entries[] = {
 	{.name = "statm", .mode = TEXT(0444), .show = procfs_show_statm},
 	{.name = "status", .mode = TEXT(0444), .show = procfs_show_status},
 	{.name = "schedstat", .mode = TEXT(0444), .show = procfs_show_schedstat},
+	{.name = "autogroup", .mode = TEXT(0644), .show = procfs_show_autogroup, .store = procfs_store_autogroup},
 	{.name = "cmdline", .mode = TEXT(0444), .show = procfs_show_cmdline},
 	{.name = "environ", .mode = TEXT(0400), .show = procfs_show_environ},
 	{.name = "auxv", .mode = TEXT(0400), .show = procfs_show_auxv},

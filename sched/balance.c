@@ -5,7 +5,7 @@
  * halts it sees nothing, so a CPU that puts a running thread back on its queue, or that finds itself with others waiting
  * when its tick comes, invites one idle CPU to look (balance_invite).
  *
- * CPUs that are all busy are compared by the sum of their threads' weights, by a busy one, in its tick, every
+ * CPUs that are all busy are compared by the sum of their threads' shares (group.c), by a busy one, in its tick, every
  * BALANCE_NS: it gives a thread away if the difference gets smaller by that.  If a thread would only carry the
  * difference over (three equal ones on two CPUs), that is done too, but more rarely: so over a second or so each gets
  * its share of the machine and not of its CPU.  The giver chooses who has moved least often.  A CPU whose only thread
@@ -37,18 +37,16 @@ void rq_move(struct run_queue *from, struct run_queue *to, struct thread *t)
 	if (!t->special)
 		r = rq_request(from, t);
 	rq_dequeue(from, t);
-	from->runnable--;
-	from->weight -= t->weight;
+	rq_discount(from, t);
 	if (time_before(t->switched_in_ns, now))
 		t->run_delay_ns += now - t->switched_in_ns;
 
 	WRITE_ONCE(t->cpu, to->cpu);
 	t->migrations++;
 	to->counters.migrations++;
+	rq_count(to, t, now);
 	if (!t->special)
 		rq_place(to, t, r);
-	to->runnable++;
-	to->weight += t->weight;
 	rq_enqueue(to, t, false, now);
 	rq_arrived(to, t, now);
 }
@@ -146,39 +144,66 @@ void balance_invite(uint64_t allowed)
 
 /* ---- busy CPUs ---- */
 
+/* How much more belongs to one CPU than to another, and whether to move what only turns that round. */
+struct imbalance {
+	uint64_t pull;
+	uint64_t plain_load; /* group_plain_load() of the first */
+	bool carry_over;
+};
+
+static uint64_t pull_update(struct run_queue *rq)
+{
+	uint64_t load = group_plain_load(rq);
+	WRITE_ONCE(rq->pull, group_pull(rq, load));
+	return load;
+}
+
 static struct run_queue *lightest(uint64_t among)
 {
 	struct run_queue *best = NULL;
+	uint64_t least = 0;
 	for (; among; among &= among - 1) {
 		struct run_queue *rq = run_queues[__builtin_ctzll(among)];
-		if (!best || READ_ONCE(rq->weight) < READ_ONCE(best->weight))
+		uint64_t pull = READ_ONCE(rq->runnable) ? READ_ONCE(rq->pull) : 0;
+		if (!best || pull < least) {
 			best = rq;
+			least = pull;
+		}
 	}
 	return best;
 }
 
-static struct thread *better_gift(struct thread *best, struct thread *t, const struct run_queue *to, uint64_t limit)
+/* Parts are rounded: what would make no difference may look as if it made one, so a sixteenth is none. */
+static struct thread *better_gift(struct thread *best, struct thread *t, const struct run_queue *to,
+				  const struct imbalance *i)
 {
-	if (t->weight > limit || !may_go(t, to->cpu))
+	uint64_t part = group_part(t, i->plain_load);
+	if ((i->carry_over ? part - part / 16 : part + part / 16) > i->pull || !may_go(t, to->cpu))
 		return best;
 	return !best || t->migrations < best->migrations ? t : best;
 }
 
-/* A fair thread whose move to `to` changes the balance by at most `limit`. */
-static struct thread *gift(struct run_queue *rq, const struct run_queue *to, uint64_t limit)
+/* A fair thread whose move to `to` makes the difference smaller, or carries it over. */
+static struct thread *gift(struct run_queue *rq, const struct run_queue *to, const struct imbalance *i)
 {
-	struct thread *best = rq->fair.single ? better_gift(NULL, rq->fair.single, to, limit) : NULL;
+	struct thread *best = rq->fair.single ? better_gift(NULL, rq->fair.single, to, i) : NULL;
 	unsigned looked = 0;
 	for (struct rb_node *n = rb_last(&rq->fair.tree); n && looked++ < LOOK_MAX; n = rb_prev(n))
-		best = better_gift(best, RB_ENTRY(n, struct thread, run_node), to, limit);
+		best = better_gift(best, RB_ENTRY(n, struct thread, run_node), to, i);
 	return best;
 }
 
 void balance_tick(struct run_queue *rq, uint64_t now)
 {
-	if (likely(!sched_many) || READ_ONCE(rq->runnable) < 2 || now < rq->balance_ns)
+	if (likely(!sched_many) || now < rq->balance_ns)
 		return;
 	rq->balance_ns = now + BALANCE_NS;
+	spin_acquire(&rq->lock);
+	(void)pull_update(rq);
+	bool alone = rq->runnable < 2;
+	spin_release(&rq->lock);
+	if (alone)
+		return;
 	rq->counters.balance_runs++;
 	rq->balance_round++;
 	balance_invite(~BIT(rq->cpu));
@@ -187,12 +212,16 @@ void balance_tick(struct run_queue *rq, uint64_t now)
 	if (!to || READ_ONCE(to->runnable) == 0) /* that one is idle, and has been invited */
 		return;
 	queues_lock(rq, to);
-	if (rq->weight > to->weight) {
-		bool turn = rq->balance_round % ROUNDS_TO_TURN == 0;
-		struct thread *t = gift(rq, to, rq->weight - to->weight - !turn);
+	uint64_t load = pull_update(rq);
+	(void)pull_update(to);
+	if (rq->pull > to->pull) {
+		struct imbalance i = {rq->pull - to->pull, load, rq->balance_round % ROUNDS_TO_TURN == 0};
+		struct thread *t = gift(rq, to, &i);
 		if (t) {
 			rq_move(rq, to, t);
 			rq->counters.pushes++;
+			(void)pull_update(rq);
+			(void)pull_update(to);
 		}
 	}
 	queues_unlock(rq, to);

@@ -9,6 +9,7 @@
 #include <asm/errno.h>
 
 #include "core/panic.h"
+#include "sched/group.h"
 #include "sched/queues.h"
 #include "sched/sched.h"
 
@@ -37,21 +38,22 @@ static void change_begin(struct thread *t, struct change *c)
 		c->request = rq_request(rq, t);
 	if (c->queued)
 		rq_dequeue(rq, t);
-	rq->weight -= t->weight;
+	rq_discount(rq, t);
 }
 
 /* t runs and is fair: its lag is to be from the mean of the others. */
 static void place_running(struct run_queue *rq, struct thread *t, const struct change *c)
 {
 	const struct fair_queue *q = &rq->fair;
-	int64_t lag_ns = c->request.lag_ns;
+	struct fair_request r = t->rate_of ? group_request_from_own(t, c->request) : c->request;
+	int64_t lag_ns = r.lag_ns;
 	if (q->load)
 		t->vruntime_ns = q->base + (uint64_t)(q->sum / (int64_t)q->load) -
-			(uint64_t)(lag_ns + lag_ns * (int64_t)t->weight / (int64_t)q->load);
+			(uint64_t)(lag_ns + lag_ns * (int64_t)t->share / (int64_t)q->load);
 	else if (!c->was_fair)
 		t->vruntime_ns = q->base;
-	t->vserved_ns = t->vruntime_ns + c->request.length_ns;
-	t->vdeadline_ns = t->vserved_ns - c->request.head_start_ns;
+	t->vserved_ns = t->vruntime_ns + r.length_ns;
+	t->vdeadline_ns = t->vserved_ns - r.head_start_ns;
 }
 
 static void put_back_queued(struct run_queue *rq, struct thread *t, const struct change *c)
@@ -95,7 +97,7 @@ static void change_end(struct thread *t, struct change *c)
 	}
 	r->length_ns = MIN(r->length_ns, t->vslice_ns);
 	if (c->queued || c->running)
-		rq->weight += t->weight;
+		rq_count(rq, t, c->now);
 	if (c->queued)
 		put_back_queued(rq, t, c);
 	else if (c->running)
@@ -272,6 +274,19 @@ void sched_set_boost(struct thread *t, struct sched_key key)
 	t->boost.rank = key.rank + 1;
 	t->boost.deadline_ns = key.deadline_ns;
 	change_end(t, &c);
+}
+
+/* ---- groups ---- */
+
+void sched_group_join(struct thread *t, struct sched_group *g)
+{
+	struct change c;
+	refcount_get(&g->refs);
+	change_begin(t, &c);
+	struct sched_group *old = t->group;
+	t->group = g;
+	change_end(t, &c);
+	sched_group_put(old);
 }
 
 /* ---- affinity ---- */

@@ -5,7 +5,8 @@
  * are called special here, since nearly always there are none.
  *
  * Fair threads share what is left in proportion to their weight.  A nice step is a factor of 1.25 in weight, hence
- * about 10 % of the CPU between two threads one step apart, whatever their level (man 7 sched).
+ * about 10 % of the CPU between two threads one step apart, whatever their level (man 7 sched).  Where threads of
+ * several sessions compete, a thread's share counts in place of its weight: by it sessions come first (group.c).
  *
  * Virtual time.  A thread's vruntime grows while it runs by the time taken times (weight of nice 0 / its weight).  The
  * queue's virtual time V is the mean of the vruntimes of all who compete (those that wait and the one that runs),
@@ -162,6 +163,11 @@ int64_t rq_lag(const struct run_queue *rq, const struct thread *t)
 
 /* ---- all classes ---- */
 
+uint32_t weight_of_nice(int nice)
+{
+	return nice_weight[nice + 20];
+}
+
 void thread_set_effective(struct thread *t)
 {
 	unsigned policy = t->policy, rt = t->rt_priority;
@@ -186,6 +192,9 @@ void thread_set_effective(struct thread *t)
 	t->eff_rt = (uint8_t)rt;
 	t->special = rt || policy == SCHED_DEADLINE;
 	t->weight = policy == SCHED_IDLE ? WEIGHT_IDLE : nice_weight[nice + 20];
+	t->share = t->weight;
+	t->vrate = vrate_of_weight(t->weight);
+	t->rate_of = 0;
 	t->vslice_ns = real_to_virtual(t, t->slice_ns);
 }
 

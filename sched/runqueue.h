@@ -15,10 +15,12 @@
 #include "sched/sched.h"
 #include "sched/seed.h"
 #include "sched/thread.h"
+#include "sync/refcount.h"
 #include "sync/spinlock.h"
 
 #define RT_PRIORITIES 100 /* 1..99 are used */
 #define WEIGHT_NICE_0 1024u
+#define VRATE_ONE (1ull << 20)	     /* of nice 0 */
 #define SLICE_NS (3 * NSEC_PER_MSEC) /* what a fair thread requests at a time unless told otherwise */
 #define SLICE_MIN_NS (100 * NSEC_PER_USEC)
 #define SLICE_MAX_NS (100 * NSEC_PER_MSEC)
@@ -34,8 +36,21 @@ struct fair_queue {
 	struct thread *single; /* one of them, outside the tree; any */
 	struct rb_root tree;   /* the others, by vdeadline_ns */
 	uint64_t base;	       /* what the sum is relative to: somewhere near all of them */
-	int64_t sum;	       /* of weight · (vruntime_ns - base), over all of them */
-	uint64_t load;	       /* sum of weights */
+	int64_t sum;	       /* of share · (vruntime_ns - base), over all of them */
+	uint64_t load;	       /* sum of shares */
+};
+
+/* Threads that share the CPU with others as one: group.c. */
+struct sched_group {
+	struct refcount refs;
+	uint32_t id;	    /* I; the root group's is 0 */
+	uint32_t cpu_count; /* I */
+	uint32_t weight;    /* of nice; written and read without a lock */
+	int8_t nice;
+	struct group_cpu {
+		uint64_t load; /* weights of its fair threads that are runnable here, unless the CPU is plain */
+		uint64_t others, others_ns; /* the same of other CPUs, as of then */
+	} aligned_to(CACHE_LINE) cpu[];	    /* by CPU; its lock */
 };
 
 struct run_queue {
@@ -56,7 +71,14 @@ struct run_queue {
 	uint32_t special; /* queued threads that are real-time or DEADLINE, without exhausted ones */
 	struct fair_queue fair;
 
-	uint64_t weight; /* of all runnable ones: what the balancer compares; read without the lock as a hint */
+	/* of all fair threads that are runnable here, or were last; NULL: there are several (group.c) */
+	struct sched_group *group;
+	uint32_t groups; /* how many there are, if several */
+	uint32_t scaled; /* threads that do not count for themselves */
+
+	uint64_t weight; /* of all runnable ones; read without the lock as a hint */
+	uint64_t weight_special;
+	uint64_t pull; /* group_pull() of late; read without the lock as a hint */
 
 	uint64_t user_ns, system_ns, idle_ns, sample_ns;
 	struct sched_counters counters;
@@ -77,6 +99,13 @@ struct run_queue {
 	uint64_t executor_kicks; /* bit per CPU whose executor is to be woken at the next switch; atomic, no lock */
 } aligned_to(CACHE_LINE);
 
+/* What a fair thread that is not running wants, in virtual time, at the rate it has when it counts for itself. */
+struct fair_request {
+	int64_t lag_ns;		/* how far it is behind the mean */
+	uint64_t length_ns;	/* how long it wants to run */
+	uint64_t head_start_ns; /* how much earlier than that its deadline is */
+};
+
 /* The real-time throttle: so much of each period while fair threads wait. UINT64_MAX: no limit. */
 extern uint64_t rt_runtime_ns, rt_period_ns;
 
@@ -95,6 +124,25 @@ void rq_special_account(struct run_queue *rq, struct thread *t, uint64_t delta, 
 bool rq_special_preempts(const struct run_queue *rq, const struct thread *t);
 uint64_t rq_special_tick(const struct run_queue *rq, uint64_t now);
 uint64_t rq_special_turn(const struct thread *t);
+
+/* group.c: the rarer ways, for a CPU that has, or is about to have, threads of several groups */
+extern struct sched_group sched_root_group;
+/* What the balancer compares, 10 fraction bits: how much t, or all that is runnable on rq, counts; load: as below. */
+uint64_t group_part(const struct thread *t, uint64_t load);
+uint64_t group_pull(const struct run_queue *rq, uint64_t load);
+/* rq is plain, and its group's threads do not count for themselves: the weight of them all, everywhere; else 0. */
+uint64_t group_plain_load(const struct run_queue *rq);
+void group_enter(struct run_queue *rq, struct thread *t, uint64_t now);
+void group_leave(struct run_queue *rq, struct thread *t);
+struct thread *group_pick(struct run_queue *rq, uint64_t now);
+struct fair_request group_request_to_own(const struct thread *t, struct fair_request r);
+void group_join(struct run_queue *rq, struct thread *t, const struct fair_request *r, uint64_t now);
+void group_place(struct run_queue *rq, struct thread *t, struct fair_request r);
+struct fair_request group_request_from_own(const struct thread *t, struct fair_request r);
+/* t's group, counted. Takes the queue's lock. */
+struct sched_group *sched_group_get(struct thread *t);
+/* nice: -20..19 */
+uint32_t weight_of_nice(int nice);
 
 /* realtime.c */
 void rq_rt_enqueue(struct run_queue *rq, struct thread *t, bool at_head);
@@ -146,7 +194,13 @@ static always_inline uint8_t thread_urgency(const struct thread *t)
 
 static always_inline uint64_t real_to_virtual(const struct thread *t, uint64_t ns)
 {
-	return likely(t->weight == WEIGHT_NICE_0) ? ns : ns * WEIGHT_NICE_0 / t->weight;
+	return likely(t->vrate == VRATE_ONE) ? ns : (uint64_t)((unsigned __int128)ns * t->vrate >> 20);
+}
+
+/* Of a thread that counts for itself. */
+static always_inline uint64_t vrate_of_weight(uint32_t weight)
+{
+	return likely(weight == WEIGHT_NICE_0) ? VRATE_ONE : VRATE_ONE * WEIGHT_NICE_0 / weight;
 }
 
 static always_inline int64_t fair_key(const struct fair_queue *q, const struct thread *t)
@@ -169,8 +223,8 @@ static always_inline uint64_t rq_vtime(const struct run_queue *rq)
 	if (likely(rq_fair_runs(rq))) {
 		if (!load)
 			return rq->current->vruntime_ns;
-		sum += fair_key(q, rq->current) * rq->current->weight;
-		load += rq->current->weight;
+		sum += fair_key(q, rq->current) * rq->current->share;
+		load += rq->current->share;
 	}
 	return load ? q->base + (uint64_t)(sum / (int64_t)load) : q->base;
 }
@@ -187,8 +241,8 @@ static always_inline bool rq_eligible(const struct run_queue *rq, const struct t
 	int64_t sum = q->sum;
 	uint64_t load = q->load;
 	if (rq_fair_runs(rq)) {
-		sum += fair_key(q, rq->current) * rq->current->weight;
-		load += rq->current->weight;
+		sum += fair_key(q, rq->current) * rq->current->share;
+		load += rq->current->share;
 	}
 	return (__int128)fair_key(q, t) * (int64_t)load <= sum;
 }
@@ -197,14 +251,14 @@ static always_inline bool rq_eligible(const struct run_queue *rq, const struct t
 
 static always_inline void fair_count(struct fair_queue *q, const struct thread *t)
 {
-	q->sum += fair_key(q, t) * t->weight;
-	q->load += t->weight;
+	q->sum += fair_key(q, t) * t->share;
+	q->load += t->share;
 }
 
 static always_inline void fair_discount(struct fair_queue *q, const struct thread *t)
 {
-	q->sum -= fair_key(q, t) * t->weight;
-	q->load -= t->weight;
+	q->sum -= fair_key(q, t) * t->share;
+	q->load -= t->share;
 }
 
 static always_inline void fair_enqueue(struct fair_queue *q, struct thread *t)
@@ -229,7 +283,31 @@ static always_inline struct thread *fair_pick(struct fair_queue *q)
 	return t;
 }
 
-/* rq->runnable counts t already. */
+/* ---- who counts ---- */
+
+/* t becomes runnable on rq: before it gets its place. */
+static always_inline void rq_count(struct run_queue *rq, struct thread *t, uint64_t now)
+{
+	if (unlikely(t->special))
+		rq->weight_special += t->weight;
+	else if (unlikely(t->group != rq->group))
+		group_enter(rq, t, now);
+	rq->runnable++;
+	rq->weight += t->weight;
+}
+
+/* It is not any more; it is in no queue. */
+static always_inline void rq_discount(struct run_queue *rq, struct thread *t)
+{
+	rq->runnable--;
+	rq->weight -= t->weight;
+	if (unlikely(t->special))
+		rq->weight_special -= t->weight;
+	else if (unlikely(!rq->group))
+		group_leave(rq, t);
+}
+
+/* rq_count() has been called. */
 static always_inline void rq_enqueue(struct run_queue *rq, struct thread *t, bool at_head, uint64_t now)
 {
 	ASSERT(!t->queued && t != rq->idle);
@@ -242,13 +320,13 @@ static always_inline void rq_enqueue(struct run_queue *rq, struct thread *t, boo
 }
 
 /* Takes the thread to run next off the queue; the idle thread if there is none. */
-static always_inline struct thread *rq_pick(struct run_queue *rq)
+static always_inline struct thread *rq_pick(struct run_queue *rq, uint64_t now)
 {
 	struct thread *t = NULL;
 	if (unlikely(rq->special))
 		t = rq_special_pick(rq);
 	if (!t)
-		t = fair_pick(&rq->fair);
+		t = likely(rq->group) ? fair_pick(&rq->fair) : group_pick(rq, now);
 	if (!t)
 		return rq->idle;
 	t->queued = false;
@@ -263,9 +341,9 @@ static always_inline struct thread *rq_exchange(struct run_queue *rq, struct thr
 {
 	struct fair_queue *q = &rq->fair;
 	struct thread *other = q->single;
-	if (unlikely(!other || !rb_empty(&q->tree) || rq->special || sched_seeded)) {
+	if (unlikely(!other || !rb_empty(&q->tree) || !rq->group || rq->special || sched_seeded)) {
 		rq_enqueue(rq, prev, true, now);
-		return rq_pick(rq);
+		return rq_pick(rq, now);
 	}
 	prev->switched_in_ns = now;
 	fair_count(q, prev);
@@ -318,10 +396,10 @@ static always_inline void rq_begin_turn(struct thread *t, uint64_t now)
 	uint64_t ns;
 	if (unlikely(t->special))
 		ns = rq_special_turn(t);
-	else if (likely(t->weight == WEIGHT_NICE_0))
+	else if (likely(t->vrate == VRATE_ONE))
 		ns = t->vserved_ns - t->vruntime_ns;
 	else
-		ns = ((t->vserved_ns - t->vruntime_ns) * t->weight + WEIGHT_NICE_0 - 1) / WEIGHT_NICE_0;
+		ns = ((t->vserved_ns - t->vruntime_ns) * VRATE_ONE + t->vrate - 1) / t->vrate;
 	t->slice_end_ns = now + ns;
 }
 
@@ -330,8 +408,12 @@ static always_inline void rq_leave(struct run_queue *rq, struct thread *t)
 {
 	rq->runnable--;
 	rq->weight -= t->weight;
-	if (unlikely(t->special))
+	if (unlikely(t->special)) {
+		rq->weight_special -= t->weight;
 		return;
+	}
+	if (unlikely(!rq->group))
+		group_leave(rq, t);
 	if (!rq->fair.load) {
 		rq->fair.base = t->vruntime_ns; /* the queue is empty: this is its time now */
 		t->lag_ns = 0;
@@ -342,30 +424,45 @@ static always_inline void rq_leave(struct run_queue *rq, struct thread *t)
 	}
 }
 
-/* What a fair thread that is not running wants, in virtual time. */
-struct fair_request {
-	int64_t lag_ns;		/* how far it is behind the mean */
-	uint64_t length_ns;	/* how long it wants to run */
-	uint64_t head_start_ns; /* how much earlier than that its deadline is */
-};
-
-/* Gives t, which is on no queue and counted nowhere, its place among the fair ones. */
-static always_inline void rq_place(struct run_queue *rq, struct thread *t, struct fair_request r)
+/* The request is at t's present rate. */
+static always_inline void rq_place_at_rate(struct run_queue *rq, struct thread *t, struct fair_request r)
 {
-	uint64_t load = rq->fair.load + (rq_fair_runs(rq) ? rq->current->weight : 0);
+	uint64_t load = rq->fair.load + (rq_fair_runs(rq) ? rq->current->share : 0);
 	t->vruntime_ns = rq_vtime(rq);
 	if (r.lag_ns && load) /* t itself moves the mean: so that it is lag_ns away from where that will be then */
-		t->vruntime_ns -= (uint64_t)(r.lag_ns + r.lag_ns * (int64_t)t->weight / (int64_t)load);
+		t->vruntime_ns -= (uint64_t)(r.lag_ns + r.lag_ns * (int64_t)t->share / (int64_t)load);
 	t->vserved_ns = t->vruntime_ns + r.length_ns;
 	t->vdeadline_ns = t->vserved_ns - r.head_start_ns;
+}
+
+/* Gives t, which is on no queue but counts already, its place among the fair ones. */
+static always_inline void rq_place(struct run_queue *rq, struct thread *t, struct fair_request r)
+{
+	if (unlikely(t->rate_of))
+		group_place(rq, t, r);
+	else
+		rq_place_at_rate(rq, t, r);
+}
+
+/* Both for a fair thread. */
+static always_inline void rq_join(struct run_queue *rq, struct thread *t, const struct fair_request *r, uint64_t now)
+{
+	if (unlikely(t->group != rq->group)) {
+		group_join(rq, t, r, now);
+		return;
+	}
+	rq->runnable++;
+	rq->weight += t->weight;
+	rq_place_at_rate(rq, t, *r);
 }
 
 /* What fair_request says of t, which is queued or runs, and whose account is up to date. */
 static always_inline struct fair_request rq_request(const struct run_queue *rq, const struct thread *t)
 {
-	return (struct fair_request){.lag_ns = (int64_t)(rq_vtime(rq) - t->vruntime_ns),
-				     .length_ns = t->vserved_ns - t->vruntime_ns,
-				     .head_start_ns = t->vserved_ns - t->vdeadline_ns};
+	struct fair_request r = {.lag_ns = (int64_t)(rq_vtime(rq) - t->vruntime_ns),
+				 .length_ns = t->vserved_ns - t->vruntime_ns,
+				 .head_start_ns = t->vserved_ns - t->vdeadline_ns};
+	return unlikely(t->rate_of) ? group_request_to_own(t, r) : r;
 }
 
 /* What a woken thread asks for first. */

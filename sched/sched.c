@@ -71,6 +71,7 @@
 #include "sync/lockdep.h"
 
 static struct run_queue boot_queue = {.lock = SPINLOCK_INIT(LOCK_RUNQUEUE, "run queue"),
+				      .group = &sched_root_group,
 				      .tick_ns = UINT64_MAX,
 				      .sample_ns = SAMPLE_MIN_NS};
 struct run_queue *run_queues[CPUS_MAX] = {&boot_queue};
@@ -182,7 +183,7 @@ static always_inline void put_back(struct run_queue *rq, struct thread *prev, bo
 static always_inline struct thread *choose_next(struct run_queue *rq, struct thread *prev, bool preempted, uint64_t now)
 {
 	if (unlikely(prev == rq->idle))
-		return rq_pick(rq);
+		return rq_pick(rq, now);
 	if (!preempted && prev->state != THREAD_RUNNABLE) {
 		rq_leave(rq, prev);
 		if (unlikely(prev->woke_ns))
@@ -192,10 +193,10 @@ static always_inline struct thread *choose_next(struct run_queue *rq, struct thr
 			rq->idle = prev;
 			rq->urgency = 0;
 		}
-		return rq_pick(rq);
+		return rq_pick(rq, now);
 	}
 	if (unlikely(!(prev->affinity & BIT(rq->cpu)))) {
-		struct thread *next = rq_pick(rq);
+		struct thread *next = rq_pick(rq, now);
 		put_back(rq, prev, preempted, now);
 		thread_get(prev);
 		rq->misplaced = prev;
@@ -210,7 +211,7 @@ static always_inline struct thread *choose_next(struct run_queue *rq, struct thr
 	if (likely(!prev->special))
 		return rq_exchange(rq, prev, now);
 	put_back(rq, prev, preempted, now);
-	return rq_pick(rq);
+	return rq_pick(rq, now);
 }
 
 #if CONFIG_KTEST
@@ -451,6 +452,7 @@ int sched_cpu_prepare(unsigned cpu)
 	rq->cpu = cpu;
 	rq->tick_ns = UINT64_MAX;
 	rq->sample_ns = SAMPLE_MIN_NS;
+	rq->group = &sched_root_group;
 	rq->idle = rq->spare_idle = rq->current = idle;
 	atomic_store_release(&run_queues[cpu], rq);
 	return 0;

@@ -26,6 +26,7 @@
 #include "lib/string.h"
 #include "mm/kmap.h"
 #include "mm/slab.h"
+#include "sched/group.h"
 #include "sched/internal.h"
 #include "sched/runqueue.h"
 #include "sched/sched.h"
@@ -80,6 +81,7 @@ int thread_init(struct thread *t, const struct thread *like, void (*entry)(void 
 	pi_thread_init(t);
 	if (like)
 		inherit(t, like);
+	t->group = like ? sched_group_get((struct thread *)like) : &sched_root_group;
 	thread_set_effective(t);
 	irqflags_t f = spin_lock(&thread_list_lock);
 	list_push_back(&threads, &t->all_node);
@@ -100,6 +102,8 @@ static void unlist(struct thread *t)
 void thread_fini(struct thread *t)
 {
 	unlist(t);
+	sched_group_put(t->group);
+	t->group = NULL;
 	kstack_free(t->stack);
 	t->stack = NULL;
 	t->state = THREAD_DEAD;
@@ -134,6 +138,8 @@ void thread_put(struct thread *t)
 {
 	if (!refcount_put(&t->refs))
 		return;
+	sched_group_put(t->group);
+	t->group = NULL;
 	if (t->release)
 		t->release(t);
 	else
@@ -163,7 +169,11 @@ void thread_set_name(struct thread *t, const char *name)
 
 void thread_setup_idle(struct thread *t, unsigned cpu)
 {
-	*t = (struct thread){.state = THREAD_RUNNABLE, .cpu = cpu, .affinity = BIT(cpu), .slice_ns = SLICE_NS};
+	*t = (struct thread){.state = THREAD_RUNNABLE,
+			     .cpu = cpu,
+			     .affinity = BIT(cpu),
+			     .slice_ns = SLICE_NS,
+			     .group = &sched_root_group};
 	thread_set_effective(t);
 	refcount_init(&t->refs, 1);
 	pi_thread_init(t);

@@ -15,6 +15,8 @@
 #include "sync/lockdep.h"
 #include "sync/refcount.h"
 
+struct sched_group;
+
 enum thread_state {
 	THREAD_RUNNABLE, /* running or on a run queue */
 	THREAD_SLEEPING, /* ended by wake-up or signal */
@@ -41,14 +43,18 @@ struct thread {
 	uint8_t eff_policy;	     /* R */
 	uint8_t eff_rt;		     /* 1..99, 0: not real-time; R */
 	bool special;		     /* eff_policy is real-time or DEADLINE; R */
-	uint32_t weight;	     /* R */
+	uint32_t weight;	     /* by nice value or policy; R */
+	uint32_t share;		     /* what it counts among fair threads: its weight, unless its group says else; R */
 	struct rb_node run_node;     /* on the fair tree or the deadline tree; R */
 	struct list_node rt_node;    /* R */
-	uint64_t vruntime_ns;	     /* virtual time: see runqueue.c; this and the next six R */
+	uint64_t vruntime_ns;	     /* virtual time: see runqueue.c; this and the next eight R */
 	uint64_t vdeadline_ns;	     /* when its present request should be served: what it is ordered by */
 	uint64_t vserved_ns;	     /* the vruntime at which it has been served */
 	uint64_t least_vruntime_ns;  /* of its subtree */
 	uint64_t vslice_ns;	     /* a whole request, virtual */
+	uint64_t vrate;		     /* virtual time per real time, 20 fraction bits */
+	uint64_t rate_of;	     /* what share and vrate were derived from, 0: from weight; see group.c */
+	struct sched_group *group;   /* counted; R */
 	int64_t lag_ns;		     /* asleep: the credit it left with; negative: a debt, see rq_lag() */
 	uint32_t slice_ns;	     /* a whole request */
 	uint64_t woke_ns;	     /* when it woke another thread since it last slept, 0: did not; its CPU's */

@@ -43,14 +43,15 @@ void rq_arrived(struct run_queue *rq, struct thread *t, uint64_t now)
 void rq_activate(struct run_queue *rq, struct thread *t, struct fair_request r, uint64_t now)
 {
 	rq_account(rq, rq->current, now);
-	if (likely(!t->special))
-		rq_place(rq, t, r);
-	else if (t->eff_policy == SCHED_DEADLINE)
-		dl_wake(t, now);
-	else if (unlikely(rq->rt_throttled))
-		(void)rq_rt_period(rq, now);
-	rq->runnable++;
-	rq->weight += t->weight;
+	if (likely(!t->special)) {
+		rq_join(rq, t, &r, now);
+	} else {
+		rq_count(rq, t, now);
+		if (t->eff_policy == SCHED_DEADLINE)
+			dl_wake(t, now);
+		else if (unlikely(rq->rt_throttled))
+			(void)rq_rt_period(rq, now);
+	}
 	rq->counters.wakeups++;
 	rq_enqueue(rq, t, false, now);
 	rq_arrived(rq, t, now);
@@ -179,8 +180,7 @@ static noinline void wake_idling(struct run_queue *rq, struct thread *t)
 	uint64_t now = time_ns();
 	rq_account(rq, t, now);
 	rq->idle = rq->spare_idle;
-	rq->runnable++;
-	rq->weight += t->weight;
+	rq_count(rq, t, now);
 	rq->urgency = thread_urgency(t);
 	rq->counters.wakeups++;
 	rq_begin_turn(t, now);

@@ -62,7 +62,8 @@ static void protect_entries(struct area *a)
 			if (takes_rights(old, new))
 				gather_flush(&g, at);
 			else if (widened++ < GATHER_FLUSHES)
-				mmu_flush_page_local(vaddr(at)); /* spares this CPU a fault; the others may have theirs */
+				mmu_flush_page_local(
+					vaddr(at)); /* spares this CPU a fault; the others may have theirs */
 		}
 		if (widened > GATHER_FLUSHES)
 			mmu_flush_all_local();

@@ -25,6 +25,7 @@ static void begin(void)
 	b = kzalloc(sizeof *b);
 	KTEST_TRUE(b != NULL);
 	b->rq.idle = b->rq.current = &b->idle;
+	b->rq.group = &sched_root_group;
 	b->rq.sample_ns = SAMPLE_MIN_NS;
 	b->now = NSEC_PER_SEC;
 	b->rq.fair.base = 0 - 100 * NSEC_PER_MSEC; /* virtual time passes 0 soon: it may wrap */
@@ -39,18 +40,18 @@ static void finish(void)
 static void put(struct thread *t, struct fair_request r)
 {
 	rq_account(&b->rq, b->rq.current, b->now);
+	rq_count(&b->rq, t, b->now);
 	if (!t->special)
 		rq_place(&b->rq, t, r);
 	else if (t->eff_policy == SCHED_DEADLINE)
 		dl_wake(t, b->now);
-	b->rq.runnable++;
-	b->rq.weight += t->weight;
 	rq_enqueue(&b->rq, t, false, b->now);
 }
 
 static struct thread *add_with_slice(unsigned i, int policy, int nice, int rt_priority, uint64_t slice_ns)
 {
 	struct thread *t = &b->t[i];
+	t->group = &sched_root_group;
 	t->policy = (uint8_t)policy;
 	t->nice = (int8_t)nice;
 	t->rt_priority = (uint8_t)rt_priority;
@@ -84,7 +85,7 @@ static struct thread *turn(bool sleeps)
 			rq_leave(rq, prev);
 		else if (prev != rq->idle)
 			rq_enqueue(rq, prev, false, b->now);
-		rq->current = rq_pick(rq);
+		rq->current = rq_pick(rq, b->now);
 	}
 	rq->current->switched_in_ns = b->now;
 	if (rq->current != rq->idle)
@@ -234,7 +235,7 @@ KTEST(sched, runqueue_exchange_is_enqueue_and_pick)
 		prev->vdeadline_ns = other->vdeadline_ns + (x >> 43) % 9 - 4;
 		*before = *b;
 		rq_enqueue(&b->rq, prev, true, b->now);
-		struct thread *next = rq_pick(&b->rq);
+		struct thread *next = rq_pick(&b->rq, b->now);
 		int64_t sum = b->rq.fair.sum;
 		uint64_t load = b->rq.fair.load;
 		bool prev_queued = prev->queued, other_queued = other->queued;
@@ -270,8 +271,8 @@ KTEST(sched, runqueue_realtime_first_by_priority_and_arrival)
 	b->rq.runnable += 2;
 	rq_enqueue(&b->rq, &b->t[3], false, b->now);
 	rq_enqueue(&b->rq, &b->t[4], true, b->now);
-	KTEST_TRUE(rq_pick(&b->rq) == &b->t[4]);
-	KTEST_TRUE(rq_pick(&b->rq) == &b->t[3]);
+	KTEST_TRUE(rq_pick(&b->rq, b->now) == &b->t[4]);
+	KTEST_TRUE(rq_pick(&b->rq, b->now) == &b->t[3]);
 	finish();
 }
 
@@ -410,7 +411,7 @@ KTEST(sched, runqueue_random_order)
 		} else if (seed >> 62 == 2) {
 			fair_rebase(&b->rq.fair, (seed >> 20) % 1000000000);
 		} else {
-			struct thread *t = rq_pick(&b->rq);
+			struct thread *t = rq_pick(&b->rq, b->now);
 			KTEST_TRUE(t != &b->idle && queued[t - b->t]);
 			KTEST_TRUE(is_right_pick(t, queued));
 			queued[t - b->t] = false;

@@ -62,6 +62,8 @@ struct counted {
 	pthread_mutex_t mutex;
 	pthread_cond_t cond;
 	volatile long count, inside, turn;
+	volatile pid_t tids[THREADS];
+	int arrived;
 };
 
 static void *count(void *arg)
@@ -173,6 +175,8 @@ static void *die_holding(void *arg)
 static void *find_owner_dead(void *arg)
 {
 	struct counted *c = arg;
+
+	c->tids[__atomic_fetch_add(&c->arrived, 1, __ATOMIC_RELAXED) % THREADS] = (pid_t)syscall(SYS_gettid);
 	int err = pthread_mutex_lock(&c->mutex);
 
 	if (err == EOWNERDEAD) {
@@ -183,6 +187,14 @@ static void *find_owner_dead(void *arg)
 		return (void *)(long)err;
 	c->count++;
 	return (void *)(long)pthread_mutex_unlock(&c->mutex);
+}
+
+static bool thread_sleeps(pid_t tid)
+{
+	char path[48], text[512];
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", tid);
+	return test_read_file(path, text, sizeof(text)) > 0 && strstr(text, ") S ");
 }
 
 static void owner_dies(struct kind k)
@@ -197,7 +209,12 @@ static void owner_dies(struct kind k)
 		sched_yield();
 	for (int i = 0; i < THREADS; i++)
 		start(&t[i], find_owner_dead, c);
-	test_sleep_ms(10);
+	/* All wait: musl gives a dead thread's mutex away itself, and then one that comes late may have it before the waiter
+	 * that the kernel gives it to. */
+	for (int i = 0; i < THREADS; i++) {
+		while (!c->tids[i] || !thread_sleeps(c->tids[i]))
+			test_sleep_ms(1);
+	}
 	c->turn = 2;
 	CHECK_EQ(pthread_join(owner, NULL), 0);
 	for (int i = 0; i < THREADS; i++) {

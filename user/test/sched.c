@@ -322,3 +322,61 @@ TEST(proc_files)
 		CHECK(atol(text) > 0);
 	}
 }
+
+/* man 7 sched: a session is an autogroup; children inherit it; nice values go to the whole of it. */
+static void autogroup(const char *of, int *id, int *nice)
+{
+	char path[64], text[64] = "";
+
+	snprintf(path, sizeof(path), "/proc/%s/autogroup", of);
+	int fd = open(path, O_RDONLY);
+	if (fd < 0 && errno == ENOENT)
+		SKIP("no autogroups here");
+	CHECK(fd >= 0 && read(fd, text, sizeof(text) - 1) > 0);
+	close(fd);
+	CHECK_EQ(sscanf(text, "/autogroup-%d nice %d\n", id, nice), 2);
+}
+
+static ssize_t autogroup_store(const char *text)
+{
+	int fd = open("/proc/self/autogroup", O_WRONLY);
+
+	CHECK(fd >= 0);
+	ssize_t put = write(fd, text, strlen(text));
+	int error = errno;
+	close(fd);
+	errno = error;
+	return put;
+}
+
+TEST(autogroup)
+{
+	int id, nice, other, other_nice;
+
+	pid_t pid = test_fork();
+	if (pid == 0) {
+		CHECK(setsid() == getpid());
+		autogroup("self", &id, &nice);
+		CHECK_EQ(nice, 0);
+		pid_t child = test_fork();
+		if (child == 0) {
+			autogroup("self", &other, &other_nice);
+			CHECK_EQ(other, id);
+			CHECK_EQ(autogroup_store("7\n"), 2);
+			CHECK(setsid() == getpid());
+			autogroup("self", &other, &other_nice);
+			CHECK(other > id);
+			CHECK_EQ(other_nice, 0);
+			_exit(0);
+		}
+		CHECK_EXIT(child, 0);
+		autogroup("self", &other, &other_nice);
+		CHECK_EQ(other, id);
+		CHECK_EQ(other_nice, 7);
+		CHECK_ERR(autogroup_store("20"), EINVAL);
+		CHECK_ERR(autogroup_store("-21"), EINVAL);
+		CHECK_ERR(autogroup_store("x"), EINVAL);
+		_exit(0);
+	}
+	CHECK_EXIT(pid, 0);
+}

@@ -13,7 +13,7 @@
 #define ROUNDS 300
 #define WRITERS 3
 
-static volatile uint64_t *page;	   /* what the writers write to */
+static volatile uint64_t *page; /* what the writers write to */
 static volatile int stop;
 static volatile int faulting[WRITERS]; /* a writer that sits in its handler until the page is writable again */
 static __thread int writer = -1;
