@@ -108,7 +108,9 @@ static void ring(struct timer *t)
 /*
  * Under 64 that only compute, one that sleeps comes next when it is woken: the present turn ends, and no other begins.
  * Unless it has had more than its part, as when the host stops the machine just while it runs; and where that has put
- * some of the others behind by more than a turn, those may come first.  In order of arrival it would be 64.
+ * some of the others behind by more than a turn, those may come first: how many is the host's affair, so the bound here is
+ * only that it is far from the order of arrival, which would be 64.  tests/boot/fairness.py counts instructions instead,
+ * and demands one turn.
  */
 KTEST(sched, fair_sleeper_comes_next_among_64_hogs)
 {
@@ -136,5 +138,5 @@ KTEST(sched, fair_sleeper_comes_next_among_64_hogs)
 	sched_seeded = was_seeded;
 	kfree(s);
 	KTEST_TRUE(asked >= 20);
-	KTEST_TRUE(turns <= 4 * asked);
+	KTEST_TRUE(turns <= asked * HOGS / 2);
 }

@@ -561,7 +561,7 @@ TEST(requeue_pi_times_out)
 
 static void *wait_on_cond_briefly(void *arg)
 {
-	struct timespec at = from_now(CLOCK_MONOTONIC, 300);
+	struct timespec at = from_now(CLOCK_MONOTONIC, 2000);
 
 	(void)arg;
 	tids[0] = (uint32_t)gettid();
