@@ -252,13 +252,47 @@ static void test_spinlock_threads(void **state maybe_unused)
 	assert_false(spin_is_locked(&spin));
 }
 
+/*
+ * One takes it after the other, both still running, and nothing else orders them: what the first wrote is then the second's
+ * by the lock alone, or a race that is reported each time.
+ */
+static uint64_t handed;
+static uint32_t hand_step; /* relaxed: says only whose turn it is */
+
+static void hand_wait(uint32_t step)
+{
+	while (__atomic_load_n(&hand_step, __ATOMIC_RELAXED) != step)
+		sched_yield();
+}
+
+static void *hand_thread(void *arg)
+{
+	hand_wait(arg ? 1 : 0);
+	spin_acquire(&spin);
+	handed++;
+	spin_release(&spin);
+	__atomic_fetch_add(&hand_step, 1, __ATOMIC_RELAXED);
+	hand_wait(2);
+	return NULL;
+}
+
+static void test_spinlock_hands_over(void **state maybe_unused)
+{
+	pthread_t first, second;
+
+	assert_int_equal(pthread_create(&first, NULL, hand_thread, NULL), 0);
+	assert_int_equal(pthread_create(&second, NULL, hand_thread, &handed), 0);
+	pthread_join(first, NULL);
+	pthread_join(second, NULL);
+	assert_int_equal(handed, 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_lifo_threads),
-		cmocka_unit_test(test_mpmc_threads),
-		cmocka_unit_test(test_ready_queue_threads),
-		cmocka_unit_test(test_spinlock_threads),
+		cmocka_unit_test(test_lifo_threads),	    cmocka_unit_test(test_mpmc_threads),
+		cmocka_unit_test(test_ready_queue_threads), cmocka_unit_test(test_spinlock_threads),
+		cmocka_unit_test(test_spinlock_hands_over),
 	};
 	return cmocka_run_group_tests_name("lock-free, ThreadSanitizer", tests, NULL, NULL);
 }

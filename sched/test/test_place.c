@@ -7,10 +7,12 @@
 
 #include <arch/cpu.h>
 #include <arch/time.h>
+#include "sched/queues.h"
 #include "sched/sched.h"
 #include "sched/test/crew.h"
 #include "sched/timer.h"
 #include "sync/atomic.h"
+#include "sync/smp_call.h"
 
 enum { CREW = 8, ROUNDS = 60 };
 
@@ -274,4 +276,55 @@ KTEST(sched, place_one_timer_for_all)
 	KTEST_TRUE(!shared.armed);
 	timer_set(&shared, time_ns() + 1000);
 	KTEST_TRUE(within(&fired, so_far + 1));
+}
+
+static struct thread *candidate;
+static uint32_t candidate_ends;
+
+static void wait_in_line(struct crew *c, unsigned me)
+{
+	(void)c;
+	(void)me;
+	atomic_store_release(&candidate, thread_current());
+	while (!atomic_load_acquire(&candidate_ends))
+		sched_yield();
+}
+
+/* Interrupts off, on the CPU where it waits: asks the others to look until it has gone, or for so long. */
+static bool is_taken_within(uint64_t ns)
+{
+	uint64_t end = time_ns() + ns;
+	while (READ_ONCE(candidate->cpu) == this_cpu()->id && time_ns() < end) {
+		balance_invite(~BIT(this_cpu()->id));
+		smp_relax();
+	}
+	return READ_ONCE(candidate->cpu) != this_cpu()->id;
+}
+
+/*
+ * A thread waits while another has its CPU: idle ones take it, but not before its registers are saved (on_cpu), or it would
+ * run twice.  The moment is stretched by setting the flag by hand.
+ */
+KTEST(sched, place_steals_no_thread_that_is_being_switched)
+{
+	if (cpus_online == 1)
+		ktest_skip("nobody to steal");
+	struct crew c;
+	uint64_t here = crew_bind(sched_cpus());
+	candidate = NULL;
+	candidate_ends = 0;
+	crew_start_on(&c, here, 1, wait_in_line);
+	while (!atomic_load_acquire(&candidate))
+		(void)!sleep_until_ns(time_ns() + NSEC_PER_MSEC, false);
+	irqflags_t f = irq_save();
+	atomic_store_release(&candidate->on_cpu, true);
+	int err = sched_set_affinity(candidate, UINT64_MAX);
+	bool early = is_taken_within(50 * NSEC_PER_MSEC);
+	atomic_store_release(&candidate->on_cpu, false);
+	bool taken = is_taken_within(10 * NSEC_PER_SEC);
+	irq_restore(f);
+	atomic_store_release(&candidate_ends, 1);
+	crew_join(&c);
+	KTEST_EQ(err, 0);
+	KTEST_TRUE(!early && taken);
 }
