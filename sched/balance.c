@@ -139,7 +139,7 @@ void balance_invite(uint64_t allowed)
 		return;
 	uint32_t cpu = (uint32_t)__builtin_ctzll(idle);
 	if (atomic_fetch_and(&sched_idle_mask, ~BIT(cpu)) & BIT(cpu)) /* it sets it again when it has looked */
-		cpu_kick(cpu);
+		kick_later(cpu);
 }
 
 /* ---- busy CPUs ---- */
@@ -209,8 +209,10 @@ void balance_tick(struct run_queue *rq, uint64_t now)
 	balance_invite(~BIT(rq->cpu));
 
 	struct run_queue *to = lightest(atomic_load_relaxed(&sched_cpu_mask) & ~BIT(rq->cpu));
-	if (!to || READ_ONCE(to->runnable) == 0) /* that one is idle, and has been invited */
+	if (!to || READ_ONCE(to->runnable) == 0) { /* that one is idle, and has been invited */
+		kicks_send();
 		return;
+	}
 	queues_lock(rq, to);
 	uint64_t load = pull_update(rq);
 	(void)pull_update(to);

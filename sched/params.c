@@ -104,7 +104,7 @@ static void change_end(struct thread *t, struct change *c)
 		go_on_running(rq, t, c);
 	else if (c->was_fair != !t->special)
 		t->lag_ns = 0;
-	spin_unlock(&rq->lock, c->flags);
+	queue_unlock(rq, c->flags);
 }
 
 /* ---- policy ---- */
@@ -309,6 +309,7 @@ int sched_set_affinity(struct thread *t, uint64_t mask)
 	if (must_go && running)
 		rq_resched(rq, time_ns());
 	spin_release(&rq->lock);
+	kicks_send();
 	if (must_go && queued)
 		balance_evict(t);
 	if (must_go && t == thread_current() && may_switch)

@@ -22,6 +22,32 @@ static always_inline struct run_queue *my_queue(void)
 	return run_queues[this_cpu()->id];
 }
 
+/*
+ * Kicks.  A kick makes a CPU take an interrupt, at the end of which it looks at WORK_RESCHED and the other work bits.
+ * Who asks for one mostly holds a lock that the other CPU will want at once; were it sent then, a host might give the
+ * other the processor this one runs on, and it would spin there while the holder cannot run.  So it is noted, and sent
+ * when the locks have been let go of.  All with interrupts off.
+ */
+static inline void cpu_kick(uint32_t cpu)
+{
+	if (cpu != this_cpu()->id && sched_kick_cpu)
+		sched_kick_cpu(cpu);
+}
+
+static always_inline void kick_later(uint32_t cpu)
+{
+	my_queue()->kicks |= BIT(cpu);
+}
+
+/* sched.c */
+void kicks_send_all(void);
+
+static always_inline void kicks_send(void)
+{
+	if (unlikely(my_queue()->kicks))
+		kicks_send_all();
+}
+
 /* The queue of the CPU t belongs to, locked. */
 static always_inline struct run_queue *queue_lock(const struct thread *t, irqflags_t *f)
 {
@@ -47,13 +73,14 @@ static inline void queues_unlock(struct run_queue *a, struct run_queue *b)
 {
 	spin_release(&a->lock);
 	spin_release(&b->lock);
+	kicks_send();
 }
 
-/* Makes that CPU take an interrupt, at the end of which it looks at WORK_RESCHED and the other work bits. */
-static inline void cpu_kick(uint32_t cpu)
+static always_inline void queue_unlock(struct run_queue *rq, irqflags_t f)
 {
-	if (cpu != this_cpu()->id && sched_kick_cpu)
-		sched_kick_cpu(cpu);
+	spin_release(&rq->lock);
+	kicks_send();
+	irq_restore(f);
 }
 
 /* sched.c, all with rq->lock held: the running thread is to give up the CPU soon … */
@@ -76,7 +103,7 @@ void rq_move(struct run_queue *from, struct run_queue *to, struct thread *t);
 bool balance_steal(struct run_queue *rq);
 /* rq's tick, interrupts off, no lock: gives a thread to a CPU that has less to do, if it is time for that. */
 void balance_tick(struct run_queue *rq, uint64_t now);
-/* Tells one idle CPU of `allowed` that there is something to steal. No lock needed. */
+/* Notes a kick for an idle CPU of `allowed`: there is something to steal. No lock needed. */
 void balance_invite(uint64_t allowed);
 /* Moves t off the CPU it waits on if it may not run there. Interrupts off, no lock. */
 void balance_evict(struct thread *t);

@@ -64,9 +64,10 @@ struct run_queue {
 	struct thread *previous;   /* switched away from last, until the thread switched to has looked; own CPU only */
 	struct thread *misplaced;  /* queued here but not allowed here: to be moved after the switch; own CPU only */
 	uint64_t tick_ns;	   /* when the scheduler wants the timer; UINT64_MAX: not */
-	bool kicked;		   /* an interrupt is on its way that will end in a switch */
+	bool kicked;		   /* an interrupt is on its way, or in `kicks`, that will end in a switch */
 	uint8_t urgency;	   /* of `current`: thread_urgency(); read without the lock as a hint */
 	bool sampled_user;	   /* what the last tick found */
+	uint64_t kicks; /* bit per CPU to be interrupted when this one has let go of its locks; own CPU only */
 
 	uint32_t special; /* queued threads that are real-time or DEADLINE, without exhausted ones */
 	struct fair_queue fair;

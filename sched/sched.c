@@ -17,40 +17,40 @@
  * and finds the sleeper.  The same argument covers signals: thread_set_work() is W1–W3 with the bit as the condition.
  *
  * A switch: under the queue's lock account the time, requeue or drop prev, pick next; then, without the lock but with
- * interrupts off, load its page tables and change stacks.  From the unlock on others may find prev on the queue, or wake
- * it, while its registers are still being saved: prev->on_cpu says so.  Only this CPU may run it until that is cleared;
- * others leave it here (wake.c, balance.c), or wait for the flag, which takes this CPU a few instructions for which it
- * needs no lock.  What must wait until nobody stands on prev's stack is done by the thread switched to, in
+ * interrupts off, load its page tables and change stacks.  From the unlock on others may find prev on the queue, or
+ * wake it, while its registers are still being saved: prev->on_cpu says so.  Only this CPU may run it until that is
+ * cleared; others leave it here (wake.c, balance.c), or wait for the flag, which takes this CPU a few instructions for
+ * which it needs no lock.  What must wait until nobody stands on prev's stack is done by the thread switched to, in
  * finish_switch(): an exited thread's stack is freed there, and one that may not run here any more is sent away.
  *
- * Page tables are switched lazily (mm/tlb.c): a kernel thread keeps those it finds, since the kernel half is the same in
- * all.
+ * Page tables are switched lazily (mm/tlb.c): a kernel thread keeps those it finds, since the kernel half is the same
+ * in all.
  *
- * Other CPUs.  Who makes this CPU's running thread obsolete sets WORK_RESCHED on it under the queue's lock and, once per
- * switch, sends IRQ_RESCHEDULE; who only needs an earlier tick sets tick_ns and sends it.  Interrupts are what ends a
- * halt, and the idle loop looks at its work with interrupts off before it halts, so neither is lost.  A CPU that runs
- * on in user mode takes the interrupt and looks at its work bits on the way back.  A thread that is about to run sets
- * on_cpu, then a locked instruction follows, then it looks at its bits; who sets a bit does so by a locked instruction
- * and then looks at on_cpu: one of the two sees the other.
+ * Other CPUs.  Who makes this CPU's running thread obsolete sets WORK_RESCHED on it under the queue's lock and, once
+ * per switch, sends IRQ_RESCHEDULE, when it has let go of the lock (queues.h); who only needs an earlier tick sets
+ * tick_ns and sends it.  Interrupts are what ends a halt, and the idle loop looks at its work with interrupts off
+ * before it halts, so neither is lost.  A CPU that runs on in user mode takes the interrupt and looks at its work bits
+ * on the way back.  A thread that is about to run sets on_cpu, then a locked instruction follows, then it looks at its
+ * bits; who sets a bit does so by a locked instruction and then looks at on_cpu: one of the two sees the other.
  *
  * Time.  The timer is not periodic.  A tick is asked for only while a thread runs: after its turn if others wait, else
  * rarely, to sample whether it is in user mode: 10 ms after it came, then at twice the distance each time that finds
- * what the one before did, up to 1 s.  An idle CPU has no tick.  tick_ns moves only when needed, so switching a thousand
- * times within a slice programs the timer once.  CPUs' clocks may differ a little: times are compared as signed
- * differences, and a negative run time counts as none.
+ * what the one before did, up to 1 s.  An idle CPU has no tick.  tick_ns moves only when needed, so switching a
+ * thousand times within a slice programs the timer once.  CPUs' clocks may differ a little: times are compared as
+ * signed differences, and a negative run time counts as none.
  *
  * Who idles.  rq->idle has the CPU when nothing is runnable.  That is the CPU's executor whenever it sleeps for want of
  * ready tasks (sched_sleep_idling), so that waking a task on an idle CPU needs no switch: the thread that will poll it
  * is the one that halts.  As rq->idle it is asleep like any sleeper: in no queue, not counted in `runnable`, any thread
- * comes before it.  Whoever wakes it ends that under the lock: off the CPU it is queued, on it (the halt's interrupt, or
- * an IPI, follows) it becomes the running thread where it stands, with its policy and priority.  rq->spare_idle, the
+ * comes before it.  Whoever wakes it ends that under the lock: off the CPU it is queued, on it (the halt's interrupt,
+ * or an IPI, follows) it becomes the running thread where it stands, with its policy and priority.  rq->spare_idle, the
  * flow of control the CPU was started with, takes its place meanwhile: while it polls, or waits for a lock in a poll.
  * Only a thread bound to its CPU may idle so: another CPU could otherwise want a thread whose stack is stood on; and
  * none that may die, or has page tables of its own, which would be kept alive.
  *
  * Interrupts off is what stops pre-emption and keeps the CPU; there is no other counter.  WORK_RESCHED on the running
- * thread asks for a switch at the next return to user mode or, from an interrupt, to kernel code that had interrupts on;
- * so that an interrupt comes, whoever sets it sees to the tick.
+ * thread asks for a switch at the next return to user mode or, from an interrupt, to kernel code that had interrupts
+ * on; so that an interrupt comes, whoever sets it sees to the tick.
  *
  * Rejected: one queue for all CPUs (its lock); a lock per thread besides the queues' (each wake-up would take two);
  * stealing within the switch to idle (the lock order would force it to let go of its own queue; the idle thread does it
@@ -85,8 +85,8 @@ void (*sched_kick_cpu)(uint32_t cpu);
 /* ---- asking a CPU for something ---- */
 
 /*
- * How long a thread that is in the kernel may go on after it was asked to give up the CPU by itself, or by what it woke:
- * the way to user mode is short as a rule, a kernel thread has none.
+ * How long a thread that is in the kernel may go on after it was asked to give up the CPU by itself, or by what it
+ * woke: the way to user mode is short as a rule, a kernel thread has none.
  */
 static always_inline uint64_t patience_ns(const struct thread *t)
 {
@@ -102,7 +102,7 @@ void rq_resched(struct run_queue *rq, uint64_t now)
 	} else if (!rq->kicked) {
 		rq->kicked = true;
 		rq->counters.kicks++;
-		cpu_kick(rq->cpu);
+		kick_later(rq->cpu);
 	}
 }
 
@@ -115,8 +115,22 @@ void rq_tick_by(struct run_queue *rq, uint64_t deadline_ns)
 		timer_alarm_by(deadline_ns);
 	} else {
 		rq->counters.kicks++;
-		cpu_kick(rq->cpu);
+		kick_later(rq->cpu);
 	}
+}
+
+void kicks_send_all(void)
+{
+	struct run_queue *rq = my_queue();
+	uint64_t kicks = rq->kicks;
+	rq->kicks = 0;
+	for (; kicks; kicks &= kicks - 1)
+		cpu_kick((uint32_t)__builtin_ctzll(kicks));
+}
+
+void sched_send_kicks(void)
+{
+	kicks_send();
 }
 
 void sched_kicked(void)
@@ -219,8 +233,8 @@ void (*sched_test_hook)(void);
 #endif
 
 /*
- * prev gave way to next, which is rq->current.  Who asked for an executor since the look at the start (an NMI, or a call
- * from another CPU served while the lock was waited for) set the bit on prev: it must not go with prev's.
+ * prev gave way to next, which is rq->current.  Who asked for an executor since the look at the start (an NMI, or a
+ * call from another CPU served while the lock was waited for) set the bit on prev: it must not go with prev's.
  */
 static always_inline void clear_resched(const struct run_queue *rq, struct thread *prev, struct thread *next)
 {
@@ -253,6 +267,7 @@ static void switch_away(bool preempted)
 			rq_tick_by(rq, rq_tick_wanted(rq, now));
 		}
 		spin_release(&rq->lock);
+		kicks_send();
 		return;
 	}
 	if (preempted)
@@ -278,6 +293,7 @@ static void switch_away(bool preempted)
 	if (unlikely(prev == rq->idle) && sched_many && atomic_load_relaxed(&sched_idle_mask) & BIT(rq->cpu))
 		atomic_fetch_and(&sched_idle_mask, ~BIT(rq->cpu));
 	spin_release(&rq->lock);
+	kicks_send();
 
 	if (next->mmu)
 		mmu_switch(next->mmu);
@@ -303,8 +319,9 @@ void sched_switch_dead(void)
 	struct thread *t = rq->current;
 
 	/*
-	 * Under the lock: a waker that found t asleep, which it may have been a moment ago, is about to write RUNNABLE there, and
-	 * may be held up for as long as its host likes. And who changes parameters must find t as it was, or dead.
+	 * Under the lock: a waker that found t asleep, which it may have been a moment ago, is about to write RUNNABLE
+	 * there, and may be held up for as long as its host likes. And who changes parameters must find t as it was, or
+	 * dead.
 	 */
 	spin_acquire(&rq->lock);
 	if (t->dl.runtime_ns)
@@ -494,10 +511,13 @@ static noinline bool idle_look(struct run_queue *rq)
 /* The caller idles: does what it is asked for, or waits for an interrupt. Interrupts off on entry and return. */
 static always_inline void idle_once(struct run_queue *rq)
 {
+	if (CONFIG_DEBUG)
+		ASSERT(!rq->kicks);
 	if (thread_has_work(thread_current(), WORK_RESCHED)) {
 		sched_preempt();
 	} else if (!READ_ONCE(sched_many) || !idle_look(rq)) {
-		/* STI's shadow: no interrupt, and so no wake-up, fits between the caller's and this look and the halt. */
+		/* STI's shadow: no interrupt, and so no wake-up, fits between the caller's and this look and the halt.
+		 * */
 		cpu_idle_wait();
 		irq_disable();
 	}

@@ -43,6 +43,12 @@ bool sched_wake(struct thread *t, uint32_t state_mask);
 
 /* Or'ed into sched_wake's mask: the waker is about to sleep, so the woken thread may as well wait for this CPU. */
 #define WAKE_SYNC BIT(31)
+/*
+ * … or: the waker holds a spinlock that the woken thread is going to want. With interrupts off until it has released
+ * the lock and called sched_send_kicks(), which is what interrupts the CPUs that are to run what was woken.
+ */
+#define WAKE_KICK_LATER BIT(30)
+void sched_send_kicks(void);
 
 /* Sends IRQ_RESCHEDULE to another CPU; set by whoever starts further CPUs before the first of them runs. */
 extern void (*sched_kick_cpu)(uint32_t cpu);

@@ -44,7 +44,7 @@ static bool wake_one(struct waiter *w, uint32_t key)
 		return w->wake(w, key) && w->exclusive;
 	bool exclusive = w->exclusive;
 	list_remove(&w->node);
-	bool woke = sched_wake(w->thread, WAKE_NORMAL);
+	bool woke = sched_wake(w->thread, WAKE_NORMAL | WAKE_KICK_LATER);
 	atomic_store_release(&w->on_queue, false); /* from here on w may be gone */
 	return exclusive && woke;
 }
@@ -56,7 +56,9 @@ static noinline void wake_some(struct wait_queue *q, unsigned count, uint32_t ke
 	LIST_FOR_EACH_SAFE(w, &q->waiters, node)
 		if (wake_one(w, key) && --count == 0)
 			break;
-	spin_unlock(&q->lock, f);
+	spin_release(&q->lock);
+	sched_send_kicks();
+	irq_restore(f);
 }
 
 void wait_wake_all(struct wait_queue *q)

@@ -190,7 +190,7 @@ static noinline void wake_idling(struct run_queue *rq, struct thread *t)
 	if (rq->cpu != this_cpu()->id) {
 		rq->counters.wakeups_remote++;
 		rq->counters.kicks++;
-		cpu_kick(rq->cpu);
+		kick_later(rq->cpu);
 	}
 }
 
@@ -199,7 +199,7 @@ bool sched_wake(struct thread *t, uint32_t state_mask)
 	irqflags_t f;
 	struct run_queue *rq = queue_lock(t, &f);
 	uint32_t was = t->state;
-	bool woke = BIT(was) & state_mask & ~WAKE_SYNC;
+	bool woke = BIT(was) & state_mask & ~(WAKE_SYNC | WAKE_KICK_LATER);
 	if (woke) {
 		trace_event_thread(TRACE_WAKE, t, was);
 		t->state = THREAD_RUNNABLE;
@@ -221,7 +221,10 @@ bool sched_wake(struct thread *t, uint32_t state_mask)
 			wake_idling(rq, t);
 		}
 	}
-	spin_unlock(&rq->lock, f);
+	spin_release(&rq->lock);
+	if (!(state_mask & WAKE_KICK_LATER))
+		kicks_send();
+	irq_restore(f);
 	return woke;
 }
 
@@ -247,5 +250,5 @@ void sched_start_new(struct thread *t)
 	}
 	trace_event_thread(TRACE_WAKE, t, THREAD_RUNNABLE);
 	rq_activate(rq, t, (struct fair_request){.length_ns = t->vslice_ns}, time_ns());
-	spin_unlock(&rq->lock, f);
+	queue_unlock(rq, f);
 }

@@ -12,6 +12,7 @@
 #include "sched/test/crew.h"
 #include "sched/timer.h"
 #include "sync/atomic.h"
+#include "sync/lockdep.h"
 #include "sync/smp_call.h"
 
 enum { CREW = 8, ROUNDS = 60 };
@@ -207,7 +208,7 @@ static void pass_on(struct crew *c, unsigned me)
 	}
 }
 
-KTEST(sched, place_ring_of_wakeups)
+static void ring(void)
 {
 	struct crew c;
 	for (unsigned i = 0; i < CREW; i++) {
@@ -220,6 +221,38 @@ KTEST(sched, place_ring_of_wakeups)
 	crew_join(&c);
 	for (unsigned i = 0; i < CREW; i++)
 		KTEST_EQ(ring_token[i], ROUNDS + (i == 0));
+}
+
+KTEST(sched, place_ring_of_wakeups)
+{
+	ring();
+}
+
+/* Who wakes interrupts the other CPU when that can run at once: not with the locks held that it is going to want. */
+static void (*real_kick)(uint32_t cpu);
+static uint32_t kicks_seen, kicks_early;
+
+static void look_and_kick(uint32_t cpu)
+{
+	bool holds = lockdep_holds(&run_queues[cpu]->lock);
+	for (unsigned i = 0; i < CREW; i++)
+		holds |= lockdep_holds(&ring_queue[i].lock);
+	__atomic_fetch_add(&kicks_seen, 1, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&kicks_early, CONFIG_DEBUG && holds, __ATOMIC_RELAXED);
+	real_kick(cpu);
+}
+
+KTEST(sched, place_kicks_when_its_locks_are_free)
+{
+	real_kick = sched_kick_cpu;
+	if (!real_kick)
+		return; /* one CPU */
+	kicks_seen = kicks_early = 0;
+	WRITE_ONCE(sched_kick_cpu, look_and_kick);
+	ring();
+	WRITE_ONCE(sched_kick_cpu, real_kick);
+	KTEST_TRUE(kicks_seen > 0);
+	KTEST_EQ(kicks_early, 0);
 }
 
 /* CPU time seen from elsewhere never falls, and the parts add up. */
@@ -296,6 +329,7 @@ static bool is_taken_within(uint64_t ns)
 	uint64_t end = time_ns() + ns;
 	while (READ_ONCE(candidate->cpu) == this_cpu()->id && time_ns() < end) {
 		balance_invite(~BIT(this_cpu()->id));
+		kicks_send();
 		smp_relax();
 	}
 	return READ_ONCE(candidate->cpu) != this_cpu()->id;

@@ -135,9 +135,11 @@ static void *futex_partner(void *arg)
 
 static void futex_lead(struct pair *p)
 {
+	uint32_t seen;
+
 	take_turns(p, 0);
-	while (atomic_load(&p->turn) != 2 * p->count)
-		futex_wait(&p->turn, atomic_load(&p->turn));
+	while ((seen = atomic_load(&p->turn)) != 2 * p->count)
+		futex_wait(&p->turn, seen);
 }
 
 static void *yield_partner(void *arg)
