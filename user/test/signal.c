@@ -265,6 +265,7 @@ TEST(default_actions)
 	for (size_t i = 0; i < sizeof(deadly) / sizeof(deadly[0]); i++) {
 		pid_t pid = test_fork();
 		if (pid == 0) {
+			signal(deadly[i], SIG_DFL); /* nohup, for one, leaves SIGHUP ignored */
 			kill(getpid(), deadly[i]);
 			_exit(0);
 		}
