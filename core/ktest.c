@@ -10,6 +10,7 @@
 
 #include <arch/cpu.h>
 #include <arch/power.h>
+#include <arch/time.h>
 
 #include "core/log.h"
 #include "core/panic.h"
@@ -20,12 +21,14 @@
 #include "mm/slab_debug.h"
 #include "sched/sched.h"
 #include "sched/thread.h"
+#include "sched/timer.h"
 #include "sched/wait.h"
 
 extern const struct ktest __start_ktests[], __stop_ktests[];
 
 #define RUNS_TO_FILL_CACHES 5
 #define OWNERS_SHOWN 10
+#define THREADS_END_NS NSEC_PER_SEC
 
 enum outcome { RUNNING, PASSED, FAILED, SKIPPED };
 
@@ -61,11 +64,31 @@ static void test_thread(void *arg)
 {
 	const struct ktest *t = arg;
 
+	/* Each begins on the first CPU, and may go elsewhere. */
+	if (!sched_set_affinity(thread_current(), BIT(0)))
+		(void)!sched_set_affinity(thread_current(), UINT64_MAX);
 	t->run();
 	finish(PASSED);
 }
 
-/* What each CPU keeps goes back; threads that ended anywhere have given back their stacks by then. */
+static uint32_t threads_alive(void)
+{
+	struct sched_stats stats;
+
+	sched_stats_get(0, &stats);
+	return stats.threads;
+}
+
+/* A thread that has told its test that it ends still has its last lines to run, for which its CPU may lack the time. */
+static void await_threads(uint32_t alive)
+{
+	uint64_t end = time_ns() + THREADS_END_NS;
+
+	while (threads_alive() > alive && time_ns() < end)
+		(void)!sleep_until_ns(time_ns() + NSEC_PER_MSEC / 10, false);
+}
+
+/* What each CPU keeps goes back. */
 static void caches_drain(void)
 {
 	CPUS_FOR_EACH(cpu)
@@ -79,6 +102,7 @@ static enum outcome run(const struct ktest *t, int64_t *pages_lost)
 {
 	caches_drain();
 	uint64_t before = page_free_count();
+	uint32_t alive = threads_alive();
 
 	outcome = RUNNING;
 	message[0] = '\0';
@@ -87,7 +111,7 @@ static enum outcome run(const struct ktest *t, int64_t *pages_lost)
 		return FAILED;
 	}
 	(void)WAIT_UNTIL(&done, READ_ONCE(outcome) != RUNNING, 0, WAIT_FOREVER);
-	sched_yield(); /* the thread gives back its stack */
+	await_threads(alive);
 	caches_drain();
 	*pages_lost = (int64_t)before - (int64_t)page_free_count();
 	return outcome;
