@@ -28,7 +28,7 @@ user_all      := $(foreach kind,test glibc,$(user_tests:%=$(out)/user/$(kind)/%)
 
 # Benchmarks: static, each also as the only program (PID 1) of an initramfs of its own.
 bench_programs := $(patsubst user/bench/%.c,$(out)/user/bench/%,$(wildcard user/bench/*.c))
-$(out)/user/bench/%: user/bench/%.c mk/user.mk | build/need-user
+$(out)/user/bench/%: user/bench/%.c user/bench/bench.h mk/user.mk | build/need-user
 	@mkdir -p $(@D); $(call say,UCC,$<)
 	$(Q)$(MUSL_CC) $(user_flags) -static -s $< -o $@
 $(out)/user/bench/%.cpio: $(out)/user/bench/% tools/mkinitramfs tools/cpio.py

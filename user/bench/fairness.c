@@ -12,22 +12,18 @@
  * a turn that is not counted.
  */
 #define _GNU_SOURCE
-#include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "user/bench/bench.h"
 
 #define MEMBERS_MAX 8
 #define RUN_NS 1500000000ull
@@ -49,14 +45,6 @@ struct row {
 };
 
 static uint64_t *used_ns; /* by member; shared with the children */
-
-static void must(int ok, const char *what)
-{
-	if (ok)
-		return;
-	printf("failed %s: %s\n", what, strerror(errno));
-	exit(1);
-}
 
 static uint64_t clock_ns(clockid_t clock)
 {

@@ -10,23 +10,19 @@
  * (CPUs 0 and 1); an operation there is a round trip.
  */
 #define _GNU_SOURCE
-#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "user/bench/bench.h"
 
 /* <linux/futex.h>, which musl-gcc does not find */
 #define FUTEX_WAIT_PRIVATE 128
@@ -35,30 +31,6 @@
 #define PAGE 4096
 #define WORKERS_MAX 8
 #define SAMPLES 400
-
-static void must(int ok, const char *what)
-{
-	if (ok)
-		return;
-	printf("bench failed %s: %s\n", what, strerror(errno));
-	exit(1);
-}
-
-static uint64_t cycles(void)
-{
-	uint32_t low, high;
-
-	__asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
-	return (uint64_t)high << 32 | low;
-}
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
 
 /* Of the calling thread. */
 static void pin(unsigned cpu)

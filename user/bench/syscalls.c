@@ -6,14 +6,9 @@
  * both for one operation.  Under QEMU's -icount shift=0 a cycle is a guest instruction, kernel and program together.
  */
 #define _GNU_SOURCE
-#include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
@@ -21,8 +16,9 @@
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "user/bench/bench.h"
 
 #define PAGE 4096
 
@@ -31,30 +27,6 @@ static int zero_fd;
 static int ping[2], pong[2];
 static volatile char *arena; /* the order of reads and writes is what is measured */
 static volatile sig_atomic_t signals;
-
-static void must(int ok, const char *what)
-{
-	if (ok)
-		return;
-	printf("bench failed %s: %s\n", what, strerror(errno));
-	exit(1);
-}
-
-static uint64_t cycles(void)
-{
-	uint32_t low, high;
-
-	__asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
-	return (uint64_t)high << 32 | low;
-}
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
 
 static void row_getppid(unsigned n)
 {

@@ -1,38 +1,13 @@
 /* futex(2) itself, robust lists, thread exit words (man 2 futex, set_robust_list, set_tid_address). */
 #include "user/test/test.h"
 
-#include <pthread.h>
 #include <sched.h>
-#include <sys/mman.h>
 
-enum {
-	WAIT = 0,
-	WAKE = 1,
-	REQUEUE = 3,
-	CMP_REQUEUE = 4,
-	WAKE_OP = 5,
-	WAIT_BITSET = 9,
-	WAKE_BITSET = 10,
-	PRIVATE = 128,
-	REALTIME = 256
-};
-
-static long futex(volatile int *word, int op, int value, const void *timeout, volatile int *word2, int value3)
-{
-	return syscall(SYS_futex, word, op, value, timeout, word2, value3);
-}
-
-static volatile int *shared_words(void)
-{
-	int *p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-
-	CHECK(p != MAP_FAILED);
-	return p;
-}
+#include "user/test/futex.h"
 
 TEST(value_differs)
 {
-	volatile int word = 1;
+	volatile uint32_t word = 1;
 
 	CHECK_ERR(futex(&word, WAIT, 0, NULL, NULL, 0), EAGAIN);
 	CHECK_ERR(futex(&word, WAIT | PRIVATE, 2, NULL, NULL, 0), EAGAIN);
@@ -41,7 +16,7 @@ TEST(value_differs)
 
 TEST(times_out)
 {
-	volatile int word = 1;
+	volatile uint32_t word = 1;
 	struct timespec soon = {0, 20000000}, bad = {0, 1000000000}, now, end;
 
 	CHECK_EQ(clock_gettime(CLOCK_MONOTONIC, &now), 0);
@@ -60,15 +35,15 @@ TEST(times_out)
 
 TEST(bad_arguments)
 {
-	volatile int words[2] = {0};
+	volatile uint32_t words[2] = {0};
 
-	CHECK_ERR(futex((volatile int *)((char *)words + 1), WAIT, 0, NULL, NULL, 0), EINVAL);
+	CHECK_ERR(futex((volatile uint32_t *)((char *)words + 1), WAIT, 0, NULL, NULL, 0), EINVAL);
 	CHECK_ERR(futex(words, 99, 0, NULL, NULL, 0), ENOSYS);
-	CHECK_ERR(futex((volatile int *)0x10, WAIT, 0, NULL, NULL, 0), EFAULT);
+	CHECK_ERR(futex((volatile uint32_t *)0x10, WAIT, 0, NULL, NULL, 0), EFAULT);
 }
 
 /* Children that sleep on word 0 and count themselves in word 1 when woken. */
-static void sleepers(volatile int *words, int n, pid_t *pids)
+static void sleepers(volatile uint32_t *words, int n, pid_t *pids)
 {
 	for (int i = 0; i < n; i++) {
 		pids[i] = test_fork();
@@ -85,7 +60,7 @@ static void sleepers(volatile int *words, int n, pid_t *pids)
 
 TEST(wakes_as_many_as_asked)
 {
-	volatile int *words = shared_words();
+	volatile uint32_t *words = shared_words();
 	pid_t pids[5];
 
 	sleepers(words, 5, pids);
@@ -102,7 +77,7 @@ TEST(wakes_as_many_as_asked)
 
 TEST(private_of_two_processes_do_not_meet)
 {
-	volatile int *words = shared_words();
+	volatile uint32_t *words = shared_words();
 	pid_t pids[1];
 
 	sleepers(words, 1, pids);
@@ -116,8 +91,8 @@ TEST(shared_by_two_mappings_of_a_file)
 	int fd = memfd_create("x", 0);
 
 	CHECK_EQ(ftruncate(fd, 8192), 0);
-	volatile int *a = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 4096);
-	volatile int *b = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	volatile uint32_t *a = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 4096);
+	volatile uint32_t *b = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	CHECK(a != MAP_FAILED && b != MAP_FAILED);
 	pid_t pids[1];
 	sleepers(a, 1, pids);
@@ -127,7 +102,7 @@ TEST(shared_by_two_mappings_of_a_file)
 
 TEST(requeue)
 {
-	volatile int *words = shared_words();
+	volatile uint32_t *words = shared_words();
 	pid_t pids[4];
 
 	sleepers(words, 4, pids);
@@ -141,7 +116,7 @@ TEST(requeue)
 
 TEST(bitset)
 {
-	volatile int *words = shared_words();
+	volatile uint32_t *words = shared_words();
 	pid_t pids[2];
 
 	for (int i = 0; i < 2; i++) {
@@ -159,7 +134,7 @@ TEST(bitset)
 
 TEST(wake_op)
 {
-	volatile int *words = shared_words();
+	volatile uint32_t *words = shared_words();
 	pid_t pids[1];
 
 	words[2] = 5;
@@ -170,7 +145,7 @@ TEST(wake_op)
 	CHECK_EXIT(pids[0], 0);
 }
 
-static volatile int interrupted;
+static volatile uint32_t interrupted;
 
 static void on_signal(int signo)
 {
@@ -180,7 +155,7 @@ static void on_signal(int signo)
 
 TEST(signal_interrupts)
 {
-	volatile int word = 0;
+	volatile uint32_t word = 0;
 	pid_t me = getpid();
 	struct sigaction act = {.sa_handler = on_signal};
 	struct timespec long_time = {30, 0};
@@ -199,7 +174,7 @@ TEST(signal_interrupts)
 /* A thread that dies holding a robust mutex leaves it marked. */
 struct robust_node {
 	struct robust_node *next;
-	volatile int lock;
+	volatile uint32_t lock;
 };
 struct robust_head {
 	struct robust_node *next;
@@ -209,7 +184,7 @@ struct robust_head {
 
 TEST(robust_list)
 {
-	volatile int *words = shared_words();
+	volatile uint32_t *words = shared_words();
 	pid_t pid = test_fork();
 
 	if (pid == 0) {
@@ -255,7 +230,7 @@ TEST(broken_robust_list_does_no_harm)
 }
 
 static char stack[32768] __attribute__((aligned(16)));
-static volatile int tid_word;
+static volatile uint32_t tid_word;
 
 static int thread_body(void *arg)
 {

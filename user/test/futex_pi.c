@@ -1,88 +1,9 @@
-/* PI futexes, moving waiters to them, and robust lists with them (man 2 futex). */
+/* PI futexes, and robust lists with them (man 2 futex). */
 #include "user/test/test.h"
 
-#include <pthread.h>
 #include <sched.h>
-#include <sys/mman.h>
 
-enum {
-	WAIT = 0,
-	WAKE = 1,
-	REQUEUE = 3,
-	CMP_REQUEUE = 4,
-	WAKE_OP = 5,
-	LOCK_PI = 6,
-	UNLOCK_PI = 7,
-	TRYLOCK_PI = 8,
-	WAIT_BITSET = 9,
-	WAIT_REQUEUE_PI = 11,
-	CMP_REQUEUE_PI = 12,
-	LOCK_PI2 = 13,
-	PRIVATE = 128,
-	REALTIME = 256,
-};
-
-#define WAITERS 0x80000000u
-#define OWNER_DIED 0x40000000u
-#define TID 0x3fffffffu
-
-static long futex(volatile uint32_t *word, int op, unsigned value, const void *timeout, volatile uint32_t *word2,
-		  unsigned value3)
-{
-	return syscall(SYS_futex, word, op, value, timeout, word2, value3);
-}
-
-static volatile uint32_t *shared_words(void)
-{
-	uint32_t *p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-
-	CHECK(p != MAP_FAILED);
-	return p;
-}
-
-static struct timespec from_now(clockid_t clock, long ms)
-{
-	struct timespec t;
-
-	CHECK_EQ(clock_gettime(clock, &t), 0);
-	t.tv_sec += ms / 1000;
-	t.tv_nsec += ms % 1000 * 1000000;
-	if (t.tv_nsec >= 1000000000)
-		t.tv_sec++, t.tv_nsec -= 1000000000;
-	return t;
-}
-
-static void wait_for(volatile uint32_t *word, uint32_t value)
-{
-	for (int i = 0; i < 20000 && *word != value; i++)
-		test_sleep_ms(1);
-	CHECK_EQ(*word, value);
-}
-
-/* Until the thread sleeps. */
-static void wait_asleep(pid_t tid)
-{
-	char path[64], text[512];
-
-	for (int i = 0; i < 5000; i++) {
-		snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", getpid(), tid);
-		if (test_read_file(path, text, sizeof(text)) > 0) {
-			char *end = strrchr(text, ')');
-			if (end && end[2] == 'S')
-				return;
-		}
-		test_sleep_ms(1);
-	}
-	FAIL("thread %d never slept", tid);
-}
-
-static void start(pthread_t *t, void *(*body)(void *), void *arg)
-{
-	int err = pthread_create(t, NULL, body, arg);
-
-	if (err)
-		FAIL("pthread_create: %s", strerror(err));
-}
+#include "user/test/futex.h"
 
 TEST(free_lock)
 {
@@ -153,14 +74,6 @@ static void *lock_once(void *arg)
 	if (futex(&lock, UNLOCK_PI | PRIVATE, 0, NULL, NULL, 0) != 0)
 		return (void *)(long)errno;
 	return NULL;
-}
-
-static void join_fine(pthread_t t)
-{
-	void *result;
-
-	CHECK_EQ(pthread_join(t, &result), 0);
-	CHECK_EQ((long)result, 0);
 }
 
 TEST(handed_on)
@@ -471,118 +384,6 @@ TEST(get_robust_list)
 		_exit(seen == &head);
 	}
 	CHECK_EXIT(pid, 0);
-}
-
-/* --- condition variables --- */
-
-static volatile uint32_t cond_word;
-
-static void *wait_on_cond(void *arg)
-{
-	long me = (long)arg;
-
-	tids[me] = (uint32_t)gettid();
-	if (futex(&cond_word, WAIT_REQUEUE_PI | PRIVATE, 0, NULL, &lock, 0) != 0)
-		return (void *)(long)errno;
-	__atomic_fetch_add(&got, 1, __ATOMIC_SEQ_CST);
-	if ((lock & TID) != (uint32_t)gettid())
-		return (void *)1000;
-	return (void *)futex(&lock, UNLOCK_PI | PRIVATE, 0, NULL, NULL, 0);
-}
-
-static void cond_waiters(pthread_t *t, long n)
-{
-	for (long i = 0; i < n; i++) {
-		start(&t[i], wait_on_cond, (void *)i);
-		while (!tids[i])
-			sched_yield();
-		wait_asleep((pid_t)tids[i]);
-	}
-}
-
-TEST(requeue_pi_to_a_held_lock)
-{
-	pthread_t t[4];
-
-	cond_waiters(t, 4);
-	CHECK_EQ(futex(&lock, LOCK_PI | PRIVATE, 0, NULL, NULL, 0), 0);
-	CHECK_ERR(futex(&cond_word, WAKE | PRIVATE, 1, NULL, NULL, 0), EINVAL);
-	CHECK_ERR(futex(&cond_word, REQUEUE | PRIVATE, 0, (void *)1, &got, 0), EINVAL);
-	CHECK_ERR(futex(&cond_word, CMP_REQUEUE_PI | PRIVATE, 1, (void *)INT_MAX, &got, 0), EINVAL);
-	CHECK_ERR(futex(&cond_word, CMP_REQUEUE_PI | PRIVATE, 1, (void *)INT_MAX, &lock, 5), EAGAIN);
-	CHECK_EQ(futex(&cond_word, CMP_REQUEUE_PI | PRIVATE, 1, (void *)INT_MAX, &lock, 0), 4);
-	CHECK_EQ(got, 0);
-	CHECK_EQ(lock, WAITERS | (uint32_t)gettid());
-	CHECK_EQ(futex(&lock, UNLOCK_PI | PRIVATE, 0, NULL, NULL, 0), 0);
-	for (int i = 0; i < 4; i++)
-		join_fine(t[i]);
-	CHECK_EQ(got, 4);
-	CHECK_EQ(lock, 0);
-}
-
-TEST(requeue_pi_to_a_free_lock)
-{
-	pthread_t t[3];
-
-	cond_waiters(t, 3);
-	CHECK_EQ(futex(&cond_word, CMP_REQUEUE_PI | PRIVATE, 1, (void *)0, &lock, 0), 1);
-	join_fine(t[0]);
-	CHECK_EQ(got, 1);
-	CHECK_EQ(futex(&cond_word, CMP_REQUEUE_PI | PRIVATE, 1, (void *)1, &lock, 0), 2);
-	join_fine(t[1]);
-	join_fine(t[2]);
-	CHECK_EQ(lock, 0);
-	CHECK_EQ(futex(&cond_word, CMP_REQUEUE_PI | PRIVATE, 1, (void *)1, &lock, 0), 0);
-}
-
-TEST(requeue_pi_needs_its_own_waiters)
-{
-	volatile uint32_t *words = shared_words();
-	pid_t pid = test_fork();
-
-	if (pid == 0)
-		_exit(futex(words, WAIT, 0, NULL, NULL, 0) == 0 ? 0 : 1);
-	test_wait_state(pid, 'S');
-	CHECK_ERR(futex(words, CMP_REQUEUE_PI, 1, (void *)1, &words[1], 0), EINVAL);
-	CHECK_EQ(futex(words, WAKE, 1, NULL, NULL, 0), 1);
-	CHECK_EXIT(pid, 0);
-}
-
-TEST(requeue_pi_times_out)
-{
-	volatile uint32_t word = 0, target = 0;
-	struct timespec at = from_now(CLOCK_MONOTONIC, 20);
-
-	CHECK_ERR(futex(&word, WAIT_REQUEUE_PI | PRIVATE, 0, &at, &target, 0), ETIMEDOUT);
-	at = from_now(CLOCK_REALTIME, 20);
-	CHECK_ERR(futex(&word, WAIT_REQUEUE_PI | PRIVATE | REALTIME, 0, &at, &target, 0), ETIMEDOUT);
-	CHECK_EQ(target, 0);
-}
-
-static void *wait_on_cond_briefly(void *arg)
-{
-	struct timespec at = from_now(CLOCK_MONOTONIC, 2000);
-
-	(void)arg;
-	tids[0] = (uint32_t)gettid();
-	return futex(&cond_word, WAIT_REQUEUE_PI | PRIVATE, 0, &at, &lock, 0) == 0 ? NULL : (void *)(long)errno;
-}
-
-TEST(requeue_pi_times_out_on_the_lock)
-{
-	pthread_t t;
-	void *result;
-
-	CHECK_EQ(futex(&lock, LOCK_PI | PRIVATE, 0, NULL, NULL, 0), 0);
-	start(&t, wait_on_cond_briefly, NULL);
-	while (!tids[0])
-		sched_yield();
-	wait_asleep((pid_t)tids[0]);
-	CHECK_EQ(futex(&cond_word, CMP_REQUEUE_PI | PRIVATE, 1, (void *)1, &lock, 0), 1);
-	CHECK_EQ(pthread_join(t, &result), 0);
-	CHECK_EQ((long)result, ETIMEDOUT);
-	CHECK_EQ(futex(&lock, UNLOCK_PI | PRIVATE, 0, NULL, NULL, 0), 0);
-	CHECK_EQ(lock, 0);
 }
 
 /* --- all at once --- */

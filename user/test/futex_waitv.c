@@ -1,42 +1,9 @@
 /* What futexes do beyond waiting and waking: counts of moved waiters, restarts, and futex_waitv (man 2 futex). */
 #include "user/test/test.h"
 
-#include <sys/mman.h>
+#include "user/test/futex.h"
 
-enum { WAIT = 0, WAKE = 1, REQUEUE = 3, CMP_REQUEUE = 4, WAKE_OP = 5, PRIVATE = 128, SYS_WAITV = 449 };
-
-static long futex(volatile uint32_t *word, int op, unsigned value, const void *timeout, volatile uint32_t *word2,
-		  unsigned value3)
-{
-	return syscall(SYS_futex, word, op, value, timeout, word2, value3);
-}
-
-static volatile uint32_t *shared_words(void)
-{
-	uint32_t *p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-
-	CHECK(p != MAP_FAILED);
-	return p;
-}
-
-static struct timespec from_now(clockid_t clock, long ms)
-{
-	struct timespec t;
-
-	CHECK_EQ(clock_gettime(clock, &t), 0);
-	t.tv_sec += ms / 1000;
-	t.tv_nsec += ms % 1000 * 1000000;
-	if (t.tv_nsec >= 1000000000)
-		t.tv_sec++, t.tv_nsec -= 1000000000;
-	return t;
-}
-
-static void wait_for(volatile uint32_t *word, uint32_t value)
-{
-	for (int i = 0; i < 20000 && *word != value; i++)
-		test_sleep_ms(1);
-	CHECK_EQ(*word, value);
-}
+enum { SYS_WAITV = 449 };
 
 static volatile int signals;
 
