@@ -38,7 +38,7 @@ SHOWS = {
     "help": [r"^words on the kernel's command line", r"^  monitor +the kernel's monitor", r"^  bt \[TID\|NAME\] +where", r"^  help \[COMMAND\] "],
     "help mem": [r"^  mem +memory"],
     "ps": [r"^ +tid name +cpu state +nice +ms +waits for$", r"^ +- init +\d+ runs ", r"^ +- monitor +\d+ blocked +rt99"],
-    "bt": [r"^  ffffffff8[0-9a-f]{7} +\w+\+0x", r"init_thread\+0x"],
+    "bt": [r"^  ffffffff8[0-9a-f]{7} +\w+\+0x", r"thread_begin\+0x"],
     "bt monitor": [r"^  ffffffff8[0-9a-f]{7} +switch", r"monitor_thread\+0x"],
     "bt nobody": [r"nobody: no such thread"],
     "mem": [r"^\d+ KiB RAM: \d+ KiB free", r"^free blocks: \d+ x 4 K,", r"^  0000\w+-\w+ usable$"],

@@ -37,7 +37,7 @@ def test_plain(ctx):
     lines = report(ctx, "plain")
     assert lines[0].startswith(BEGIN), lines[0]
     expect(lines, r"^core/test/panic\.c:\d+: test: plain, number 42$", r"^cpu \d+, thread init, \d+\.\d{6} s after boot$",
-           r"^backtrace:$", r"^  [0-9a-f]{16}  plain\+0x", r"ktest_panic\+0x", r"init_thread\+0x", r"^last log lines:$",
+           r"^backtrace:$", r"^  [0-9a-f]{16}  plain\+0x", r"ktest_panic\+0x", r"thread_begin\+0x", r"^last log lines:$",
            r"^\[ +\d+\.\d+\] tty1: ")
     assert not any("holds" in line for line in lines)
 
@@ -137,7 +137,7 @@ def test_in_allocator(ctx):
 def test_stack_overflow(ctx):
     lines = report(ctx, "stack-overflow")
     expect(lines, r"stack overflow of thread init in dig_deeper \(double fault at 0x", r"^backtrace:$", r"dig_deeper\+0x",
-           r"\.\.\. and \d+ times more", r"stack_overflow\+0x|ktest_panic\+0x", r"init_thread\+0x", r"^rip 0010:",
+           r"\.\.\. and \d+ times more", r"stack_overflow\+0x|ktest_panic\+0x", r"thread_begin\+0x", r"^rip 0010:",
            r"cr2 [0-9a-f]{16}")
 
 

@@ -32,6 +32,8 @@
 #define WORKERS_MAX 8
 #define SAMPLES 400
 
+static const char *self;
+
 /* Of the calling thread. */
 static void pin(unsigned cpu)
 {
@@ -292,17 +294,36 @@ static void work_compute(unsigned worker, unsigned count)
 	(void)sink;
 }
 
+static void wait_for_child(pid_t child)
+{
+	int status;
+
+	must(child > 0 && waitpid(child, &status, 0) == child && status == 0, "child");
+}
+
 static void work_fork(unsigned worker, unsigned count)
 {
 	(void)worker;
 	while (count--) {
 		pid_t child = fork();
-		int status;
 
-		must(child >= 0, "fork");
 		if (child == 0)
 			_exit(0);
-		must(waitpid(child, &status, 0) == child && status == 0, "waitpid");
+		wait_for_child(child);
+	}
+}
+
+static void work_exec(unsigned worker, unsigned count)
+{
+	(void)worker;
+	while (count--) {
+		pid_t child = fork();
+
+		if (child == 0) {
+			execl(self, self, "exit", NULL);
+			_exit(127);
+		}
+		wait_for_child(child);
 	}
 }
 
@@ -417,11 +438,15 @@ static void row_workers(const char *what, void (*work)(unsigned, unsigned), unsi
 	munmap(gate, PAGE);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	cpu_set_t set;
 	int fd;
 
+	self = getpid() == 1 ? "/init" : argv[0];
+	/* exec's target.  PID 1 is given the kernel's unknown words as arguments, so only a child takes this one. */
+	if (argc == 2 && strcmp(argv[1], "exit") == 0)
+		return 0;
 	setvbuf(stdout, NULL, _IONBF, 0);
 	must(sched_getaffinity(0, sizeof(set), &set) == 0, "sched_getaffinity");
 	unsigned cpus = (unsigned)CPU_COUNT(&set);
@@ -448,6 +473,7 @@ int main(void)
 	for (unsigned workers = 1; workers <= cpus && workers <= WORKERS_MAX; workers *= 2) {
 		row_workers("compute", work_compute, workers, 20000, 0);
 		row_workers("fork", work_fork, workers, 400, 0);
+		row_workers("fork-exec", work_exec, workers, 200, 0);
 		row_workers("fault-shared", work_fault, workers, 64 * 200, 1);
 		row_workers("mmap-shared", work_mmap, workers, 5000, 1);
 		row_workers("create-shared", work_create, workers, 4000, 1);
