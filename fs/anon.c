@@ -127,4 +127,5 @@ void anon_init(void)
 	if (!root || mount_create(&anon_super, root, "anon", MS_NOEXEC | MS_NOSUID, &anon_mount))
 		boot_stop("fs: no memory for the first files at boot");
 	anon_super.root = root;
+	super_publish(&anon_super);
 }

@@ -30,7 +30,7 @@ static int child_ask(struct dentry *dir, const struct name *n, struct dentry **o
 		return -ENOMEM;
 	}
 	d->inode = i;
-	if (i && i->uncached) {
+	if (i ? i->uncached : dir->inode->absent_uncached) {
 		*out = d;
 		return 0;
 	}

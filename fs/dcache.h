@@ -48,6 +48,13 @@ extern struct dentry **dcache_table;
 extern uint64_t dcache_mask, dcache_seed;
 extern uint64_t dcache_seq; /* odd while an entry moves: what was found without a lock meanwhile does not count */
 
+/* Whether no entry moved since dcache_seq was read as `seq`, with acquire. */
+static inline bool dcache_stood_still(uint64_t seq)
+{
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	return !(seq & 1) && atomic_load_relaxed(&dcache_seq) == seq;
+}
+
 /* --- names ---------------------------------------------------------------------------------------------------------
  * */
 #define NAME_BYTES(c) (0x0101010101010101ull * (uint8_t)(c))

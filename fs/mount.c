@@ -47,6 +47,10 @@ void super_init(struct super *s, const struct fs_type *type, const struct super_
 	s->type = type;
 	s->ops = ops;
 	s->dev = atomic_fetch_add(&super_dev_last, 1) + 1; /* major 0: no device */
+}
+
+void super_publish(struct super *s)
+{
 	SPIN_GUARD(&super_lock);
 	list_push_back(&supers, &s->all);
 }
@@ -57,13 +61,7 @@ void super_put(struct super *s)
 		return;
 	dcache_shrink(s);
 	s->ops->release(s);
-	super_forget(s);
-}
-
-void super_forget(struct super *s)
-{
 	irqflags_t f = spin_lock(&super_lock);
-
 	list_remove(&s->all);
 	spin_unlock(&super_lock, f);
 	super_memory_put(s);
@@ -327,30 +325,44 @@ static int bind_one(struct mount *from, struct dentry *root, unsigned long flags
 	return err;
 }
 
-/* MS_REC: copies what is mounted below `from` onto the copy. namespace_lock held: the tree stands still. */
+static struct mount *child_after(const struct mount *parent, const struct mount *child)
+{
+	struct list_node *n = child ? list_next(&parent->children, &child->sibling) : list_first(&parent->children);
+
+	return n ? LIST_ENTRY(n, struct mount, sibling) : NULL;
+}
+
+/*
+ * MS_REC: copies what is mounted below `from` onto the copy, a mount before those on it: there may be more upon one
+ * another than a stack holds. namespace_lock held: the tree stands still.
+ */
 static int bind_children(struct mount *from, struct dentry *root, struct mount *copy)
 {
-	struct mount *child;
+	struct mount *child = child_after(from, NULL), *at = from;
 
-	LIST_FOR_EACH(child, &from->children, sibling) {
-		struct mount *m;
-		struct path at;
-		int err;
+	for (;;) {
+		if (child && dentry_is_below(child->mountpoint, at == from ? root : at->root)) {
+			struct mount *m;
+			int err = bind_one(child, child->root, 0, &m);
 
-		if (!dentry_is_below(child->mountpoint, root))
-			continue;
-		err = bind_one(child, child->root, 0, &m);
-		if (err)
-			return err;
-		at = (struct path){copy, child->mountpoint};
-		irqflags_t f = spin_lock(&mount_lock);
-		mount_attach_locked(m, &at);
-		spin_unlock(&mount_lock, f);
-		err = bind_children(child, child->root, m);
-		if (err)
-			return err;
+			if (err)
+				return err;
+			irqflags_t f = spin_lock(&mount_lock);
+			mount_attach_locked(m, &(struct path){copy, child->mountpoint});
+			spin_unlock(&mount_lock, f);
+			at = child;
+			copy = m;
+			child = child_after(at, NULL);
+		} else if (child) {
+			child = child_after(at, child);
+		} else if (at == from) {
+			return 0;
+		} else {
+			child = child_after(at->parent, at);
+			at = at->parent;
+			copy = copy->parent;
+		}
 	}
-	return 0;
 }
 
 static void mount_detach_tree(struct mount *top);
@@ -374,8 +386,10 @@ int vfs_bind(const struct actor *who, const struct path *from, const struct path
 	}
 	if (!err)
 		err = mount_attach(m, where);
-	if (err)
+	if (err) {
+		MUTEX_GUARD(&namespace_lock);
 		mount_detach_tree(m);
+	}
 	return err;
 }
 

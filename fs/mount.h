@@ -53,14 +53,14 @@ extern struct mount *mount_root;    /* the first one */
 
 /* Fills a fresh super: one reference, a device number. The root is the caller's to make. */
 void super_init(struct super *s, const struct fs_type *type, const struct super_ops *ops);
+/* It is complete: sync(2) may find it. One that does not come so far ends with super_memory_put(). */
+void super_publish(struct super *s);
 static inline void super_get(struct super *s)
 {
 	refcount_get(&s->refs);
 }
 void super_put(struct super *s);
 void super_memory_put(struct super *s);
-/* Frees a super whose making failed: without ops->release. */
-void super_forget(struct super *s);
 /* A mount that is nowhere (yet). Takes the super's reference on success. */
 int mount_create(struct super *s, struct dentry *root, const char *source, unsigned long flags,
 		 struct mount **out) must_check;

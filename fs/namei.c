@@ -125,6 +125,9 @@ static int walk_up(struct walk *w)
 	}
 	w->at.mount = p.mount;
 	w->at.dentry = walk_top(w, atomic_load_acquire(&p.dentry->parent));
+	/* What was below the root may have been moved away from under it: then ".." leads anywhere (man 2 openat2). */
+	if (w->flags & (LOOKUP_BENEATH | LOOKUP_IN_ROOT) && !dcache_stood_still(w->seq_start))
+		return -EAGAIN;
 	w->inode = w->at.dentry->inode;
 	return 0;
 }
@@ -453,6 +456,7 @@ static int walk_once(struct walk *w)
 	w->trailing_slash = false;
 	w->at = (struct path){0};
 	walk_begin(w);
+	w->seq_start = w->seq;
 	if (!w->at.dentry) /* LOOKUP_BENEATH, LOOKUP_IN_ROOT */
 		w->at = w->root;
 	if (w->path[0] == '/') {

@@ -23,7 +23,8 @@ struct walk {
 	struct path at;	     /* uncounted inside the section */
 	struct inode *inode; /* of at */
 	struct path held;    /* counted; what keeps `at` alive outside of the section */
-	uint64_t seq;
+	uint64_t seq;	     /* dcache_seq when this section began */
+	uint64_t seq_start;  /* … when the walk did */
 	irqflags_t irq;
 	char *link_buf; /* text being walked when a link was followed; owned */
 	/* result of WALK_PARENT */

@@ -187,6 +187,23 @@ static int remove_end(struct create *c, int err)
 	return err;
 }
 
+/* With its own lock held, so that nobody mounts anything there between the look and the end. */
+static int remove_child(struct create *c, int (*remove)(struct inode *dir, struct dentry *d))
+{
+	struct inode *i = c->child->inode;
+	int err;
+
+	rwlock_write_lock_nested(&i->lock, LOCK_INODE_CHILD);
+	if (READ_ONCE(c->child->mounts))
+		err = -EBUSY;
+	else
+		err = remove ? remove(c->dir, c->child) : -EPERM;
+	if (!err)
+		dentry_delete(c->child);
+	rwlock_write_unlock(&i->lock);
+	return err;
+}
+
 int vfs_unlink(const struct actor *who, const struct path *base, const char *path)
 {
 	struct create c;
@@ -206,12 +223,8 @@ int vfs_unlink(const struct actor *who, const struct path *base, const char *pat
 			err = -EISDIR;
 		else if (c.walk.trailing_slash)
 			err = -ENOTDIR;
-		else if (READ_ONCE(c.child->mounts))
-			err = -EBUSY;
 		else
-			err = c.dir->ops->unlink ? c.dir->ops->unlink(c.dir, c.child) : -EPERM;
-		if (!err)
-			dentry_delete(c.child);
+			err = remove_child(&c, c.dir->ops->unlink);
 	}
 	return remove_end(&c, err);
 }
@@ -236,18 +249,7 @@ int vfs_rmdir(const struct actor *who, const struct path *base, const char *path
 	if (!err) {
 		struct inode *i = c.child->inode;
 
-		if (!S_ISDIR(i->mode)) {
-			err = -ENOTDIR;
-		} else {
-			rwlock_write_lock_nested(&i->lock, LOCK_INODE_CHILD);
-			if (READ_ONCE(c.child->mounts))
-				err = -EBUSY;
-			else
-				err = c.dir->ops->rmdir ? c.dir->ops->rmdir(c.dir, c.child) : -EPERM;
-			if (!err)
-				dentry_delete(c.child);
-			rwlock_write_unlock(&i->lock);
-		}
+		err = S_ISDIR(i->mode) ? remove_child(&c, c.dir->ops->rmdir) : -ENOTDIR;
 	}
 	return remove_end(&c, err);
 }

@@ -167,6 +167,16 @@ static void render_prepend(struct render *r, const char *s, size_t len)
 	memcpy(r->at, s, len);
 }
 
+/* A rename may come between: then name and length do not belong together, and the caller begins again. */
+static void render_name(struct render *r, const struct dentry *d)
+{
+	const char *name = READ_ONCE(d->name);
+	size_t len = READ_ONCE(d->len), room = name == d->name_inline ? DENTRY_NAME_INLINE : DENTRY_NAME_ALLOC;
+
+	render_prepend(r, name, MIN(len, room));
+	render_prepend(r, "/", 1);
+}
+
 /* Climbs from p to `root` (or to the top); true if it met root. Nothing may sleep. */
 static bool render_climb(struct render *r, struct path p, const struct path *root)
 {
@@ -178,8 +188,7 @@ static bool render_climb(struct render *r, struct path p, const struct path *roo
 				return !root;
 			continue;
 		}
-		render_prepend(r, p.dentry->name, p.dentry->len);
-		render_prepend(r, "/", 1);
+		render_name(r, p.dentry);
 		p.dentry = READ_ONCE(p.dentry->parent);
 	}
 }
@@ -209,8 +218,7 @@ char *path_render(const struct path *p, const struct path *root, char *buf, size
 		if (r.at == end)
 			render_prepend(&r, "/", 1);
 		rcu_leave(f);
-		__atomic_thread_fence(__ATOMIC_ACQUIRE);
-	} while ((seq & 1) || atomic_load_relaxed(&dcache_seq) != seq);
+	} while (!dcache_stood_still(seq));
 	if (!reached)
 		render_prepend(&r, "(unreachable)", 13);
 	return r.overflow ? NULL : r.at;
@@ -218,15 +226,19 @@ char *path_render(const struct path *p, const struct path *root, char *buf, size
 
 char *path_render_in_super(const struct path *p, char *buf, size_t len)
 {
-	struct render r = {buf, buf + len - 1, false};
-	irqflags_t f = rcu_enter();
+	struct render r;
+	uint64_t seq;
 
-	*r.at = '\0';
-	for (struct dentry *d = p->dentry; d != READ_ONCE(d->parent); d = READ_ONCE(d->parent)) {
-		render_prepend(&r, d->name, d->len);
-		render_prepend(&r, "/", 1);
-	}
-	rcu_leave(f);
+	do { /* again if a rename came between */
+		irqflags_t f = rcu_enter();
+
+		r = (struct render){buf, buf + len - 1, false};
+		*r.at = '\0';
+		seq = atomic_load_acquire(&dcache_seq);
+		for (struct dentry *d = p->dentry; d != READ_ONCE(d->parent); d = READ_ONCE(d->parent))
+			render_name(&r, d);
+		rcu_leave(f);
+	} while (!dcache_stood_still(seq));
 	if (!*r.at)
 		render_prepend(&r, "/", 1);
 	return r.overflow ? NULL : r.at;

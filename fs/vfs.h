@@ -127,8 +127,9 @@ struct inode {
 	int32_t writers;			     /* atomic: open for writing; <0: being executed (ETXTBSY) */
 	/* I: text of a symbolic link that is in memory, NULL otherwise: walked without calling readlink */
 	const char *link;
-	bool tmpfile;  /* made by O_TMPFILE without O_EXCL: link(2) may give it a name */
-	bool uncached; /* I: its name is looked up anew each time (/proc/[pid]) */
+	bool tmpfile;	      /* made by O_TMPFILE without O_EXCL: link(2) may give it a name */
+	bool uncached;	      /* I: its name is looked up anew each time (/proc/[pid]) */
+	bool absent_uncached; /* I: of a directory: names that are not there may be a moment later, by themselves */
 	struct rcu_deferred deferred;
 };
 

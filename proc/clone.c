@@ -56,6 +56,8 @@ static int check_flags(const struct clone_args *a)
 		return -EINVAL; /* children of nobody could not be reaped */
 	if (fl & CLONE_THREAD && fl & (CLONE_NEWUSER | CLONE_NEWPID))
 		return -EINVAL;
+	if (fl & CLONE_SETTLS && a->tls >= USER_VA_END)
+		return -EPERM; /* as arch_prctl(2) says of such a base */
 	if (fl & CLONE_INTO_CGROUP)
 		return -EBADF; /* no descriptor can be that of a control group */
 	int err = check_namespaces(task_current(), fl);

@@ -205,7 +205,8 @@ static void commit(struct exec *e)
 	struct process *p = t->process;
 	uint64_t entry = e->entry, sp = e->sp;
 
-	task_leave_memory(t, true);
+	task_leave_memory(t, true); /* its locks are marked with the number it had */
+	process_take_lead(t);
 	switch_image(e, t);
 	switch_private(e, t);
 

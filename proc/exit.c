@@ -259,8 +259,7 @@ noreturn void process_exit_group(int status)
 	task_exit(status);
 }
 
-/* S held by nobody: exec's caller takes over the leader's number, so that the pid stays what it was. */
-static void become_leader(struct task *t)
+void process_take_lead(struct task *t)
 {
 	struct process *p = t->process;
 	int old = t->tid;
@@ -278,10 +277,8 @@ int process_kill_other_threads(void)
 	struct task *t = task_current(), *other;
 	struct process *p = t->process;
 
-	if (READ_ONCE(p->thread_count) == 1 && !READ_ONCE(p->group_exiting)) {
-		become_leader(t);
+	if (READ_ONCE(p->thread_count) == 1 && !READ_ONCE(p->group_exiting))
 		return 0;
-	}
 	irqflags_t f = spin_lock(&p->signal_lock);
 	if (p->group_exiting || p->exec_task) {
 		spin_unlock(&p->signal_lock, f);
@@ -301,6 +298,5 @@ int process_kill_other_threads(void)
 	spin_unlock(&p->signal_lock, f);
 	if (err)
 		return -EAGAIN; /* killed: the others end all the same */
-	become_leader(t);
 	return 0;
 }

@@ -34,8 +34,11 @@ static bool owner_died(struct task *t, uptr_t word, bool pi, bool pending)
 	do {
 		if (get_user_u32(&v, word) != 0)
 			return false;
-		/* The owner died between taking itself out and waking: somebody may sleep on a free lock. */
-		if (pending && !pi && v == 0) {
+		/*
+		 * Nobody owns it: t died between taking itself out and waking, or after it was woken and before it
+		 * took the lock. Somebody may sleep on it.
+		 */
+		if (pending && !pi && !(v & FUTEX_TID_MASK)) {
 			(void)futex_wake(word, 1, ~0u, true);
 			return true;
 		}

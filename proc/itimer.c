@@ -8,6 +8,8 @@
 #include "proc/internal.h"
 #include "sched/clock.h"
 
+#define PAUSE_NS (50 * NSEC_PER_USEC)
+
 /* Interrupt context. The timer is cancelled before its process can go. */
 static void expired(struct timer *timer)
 {
@@ -16,10 +18,14 @@ static void expired(struct timer *timer)
 	SPIN_GUARD(&p->signal_lock);
 	(void)!signal_send_locked(p, NULL, SIGALRM, NULL);
 	if (p->itimer_interval_ns) {
-		uint64_t now = clock_monotonic_ns(), next = timer->deadline_ns + p->itimer_interval_ns;
-		/* Periods that were missed are not made up for: one SIGALRM stands for all of them. */
-		if (next <= now)
-			next = now + p->itimer_interval_ns - (now - next) % p->itimer_interval_ns;
+		uint64_t interval = p->itimer_interval_ns, next = timer->deadline_ns + interval;
+		/*
+		 * Periods that were missed are not made up for, one SIGALRM stands for all of them; nor are those
+		 * which would leave no time for anything else than this.
+		 */
+		uint64_t soonest = clock_monotonic_ns() + PAUSE_NS;
+		if (next < soonest)
+			next += (soonest - next + interval - 1) / interval * interval;
 		timer_set(timer, next);
 	}
 }

@@ -209,9 +209,11 @@ int process_unshare(unsigned long flags) must_check;
 /* Ends the calling thread / whole process. status: wait status. */
 noreturn void task_exit(int status);
 noreturn void process_exit_group(int status);
-/* Makes the other threads of the group end; the caller goes on as the only thread and leader when it returns (exec).
- * -EAGAIN when it is being killed itself. */
+/* For exec. Makes the other threads of the group end; the caller is the only one when it returns. -EAGAIN when it is
+ * being killed itself. */
 int process_kill_other_threads(void) must_check;
+/* The only thread of its process takes over the leader's number, so that the pid stays what it was. */
+void process_take_lead(struct task *t);
 /* Lets a vfork parent go on. The calling thread execs or exits. */
 void process_vfork_done(struct task *t);
 

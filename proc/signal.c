@@ -183,15 +183,20 @@ static int enqueue_locked(struct process *p, struct task *first, struct signal_p
 	struct user_account *a = first->account;
 	struct queued_signal *s = NULL;
 
-	q->set |= SIGNAL_BIT(sig);
-	if (sig == SIGKILL)
+	if (sig == SIGKILL) {
+		q->set |= SIGNAL_BIT(sig);
 		return 0;
+	}
 	if ((uint64_t)__atomic_add_fetch(&a->signals, 1, __ATOMIC_RELAXED) <= p->rlimits[RLIMIT_SIGPENDING].cur)
 		s = slab_alloc(queued_cache, 0);
 	if (!s) {
 		__atomic_fetch_sub(&a->signals, 1, __ATOMIC_RELAXED);
-		return sig >= SIGRTMIN && info && info->code != SI_USER ? -EAGAIN : 0;
+		if (sig >= SIGRTMIN && info && info->code != SI_USER)
+			return -EAGAIN;
+		q->set |= SIGNAL_BIT(sig); /* it is delivered, without its details */
+		return 0;
 	}
+	q->set |= SIGNAL_BIT(sig);
 	s->account = account_ref(a);
 	if (info)
 		s->info = *info;
@@ -335,7 +340,7 @@ int signal_send_locked(struct process *p, struct task *only, int sig, const stru
 	if (sig < SIGRTMIN && (q->set & SIGNAL_BIT(sig)))
 		return 0;
 	int err = enqueue_locked(p, first, q, sig, info);
-	if (err) /* the bit stays: the signal is delivered, its details are lost, and the sender knows */
+	if (err)
 		return err;
 	if (wait_queue_active(&p->signal_event))
 		wait_wake_all(&p->signal_event);

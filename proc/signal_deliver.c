@@ -382,6 +382,7 @@ void signal_fault(int signo, int code, uint64_t addr)
 		a->handler = SIG_DFL_WORD;
 		spin_unlock(&p->sighand->lock, af);
 		t->blocked &= ~SIGNAL_BIT(signo);
+		thread_set_work(&t->thread, WORK_SIGNAL); /* one may have been pending already: then none is sent */
 		p->unkillable = false; /* the instruction cannot be gone past: not even PID 1 survives that */
 	}
 	(void)!signal_send_locked(p, t, signo, &info);

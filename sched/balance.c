@@ -251,8 +251,10 @@ void balance_evict(struct thread *t)
 		irqflags_t f;
 		struct run_queue *rq = queue_lock(t, &f);
 		uint64_t allowed = t->affinity & atomic_load_relaxed(&sched_cpu_mask);
-		bool must = t->queued && !(allowed & BIT(rq->cpu));
-		spin_unlock(&rq->lock, f);
+		bool wrong = !(allowed & BIT(rq->cpu)), must = wrong && t->queued;
+		if (wrong && rq->current == t) /* it came to run meanwhile: the switch away from it moves it */
+			rq_resched(rq, time_ns());
+		queue_unlock(rq, f);
 		if (!must)
 			return;
 		if (atomic_load_acquire(&t->on_cpu)) { /* it is being switched away from, or somebody took it */

@@ -58,6 +58,8 @@
 #define OTHERS_NS (4 * NSEC_PER_MSEC)
 #define LOAD_MAX (1ull << 33)
 #define VRATE_MAX (1ull << 36) /* 65,536 times that of nice 0: so that products of rates and times fit */
+/* The longest slice of the lightest thread that counts for itself: so that the sum of lags by share fits, too. */
+#define VSLICE_MAX_NS (1ull << 35)
 
 /* Never ends, and its threads are not scaled; its loads are there to be counted like others'. */
 struct sched_group sched_root_group = {.refs = {.n = 1}, .cpu_count = CPUS_MAX, .cpu = {[CPUS_MAX - 1] = {0}}};
@@ -125,7 +127,7 @@ static bool rate_set(struct run_queue *rq, struct thread *t, uint64_t load)
 		t->share = (uint32_t)MAX((part + load / 2) / load, 1ull);
 		t->vrate = MIN(VRATE_ONE * WEIGHT_NICE_0 * MIN(load, LOAD_MAX) / part, VRATE_MAX);
 	}
-	t->vslice_ns = real_to_virtual(t, t->slice_ns);
+	t->vslice_ns = MIN(real_to_virtual(t, t->slice_ns), VSLICE_MAX_NS);
 	return true;
 }
 

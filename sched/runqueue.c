@@ -113,10 +113,12 @@ struct thread *fair_tree_pick(struct fair_queue *q)
 	struct thread *best = tree_best(q), *single = q->single;
 	bool swap = sched_seed_chance(4); /* sometimes the other of the two candidates */
 
+	if (unlikely(!best &&
+		     !single)) /* nobody is eligible: lags so absurd that `sum` wrapped. Somebody runs all the same */
+		best = entry(rb_first(&q->tree));
 	if (!best ||
 	    (single && fair_eligible(q, single->vruntime_ns) &&
 	     time_before(single->vdeadline_ns, best->vdeadline_ns) != swap)) {
-		ASSERT(single);
 		q->single = NULL;
 		return single;
 	}

@@ -243,6 +243,13 @@ static always_inline void clear_resched(const struct run_queue *rq, struct threa
 		__atomic_fetch_or(&next->arch.work, WORK_RESCHED, __ATOMIC_ACQ_REL);
 }
 
+/* Threads that wait for their next period, and not for an event, are the one thing an idle CPU needs its timer for. */
+static always_inline void tick_while_idle(struct run_queue *rq, uint64_t now)
+{
+	if (unlikely(rq->dl_exhausted_first || rq->rt_throttled))
+		rq_tick_by(rq, rq_tick_wanted(rq, now));
+}
+
 /* Interrupts off. preempted: prev goes on later whatever its state. */
 static void switch_away(bool preempted)
 {
@@ -265,6 +272,8 @@ static void switch_away(bool preempted)
 		if (prev != rq->idle) {
 			rq_begin_turn(prev, now);
 			rq_tick_by(rq, rq_tick_wanted(rq, now));
+		} else {
+			tick_while_idle(rq, now);
 		}
 		spin_release(&rq->lock);
 		kicks_send();
@@ -288,6 +297,8 @@ static void switch_away(bool preempted)
 		}
 		rq_begin_turn(next, now);
 		rq_tick_by(rq, rq_tick_wanted(rq, now));
+	} else {
+		tick_while_idle(rq, now);
 	}
 	next->switched_in_ns = now;
 	if (unlikely(prev == rq->idle) && sched_many && atomic_load_relaxed(&sched_idle_mask) & BIT(rq->cpu))

@@ -12,7 +12,7 @@
  * request and waits for the answer does, it will this time.
  *
  * A thread that is still being switched away from (on_cpu) stays with its CPU: only that one can run it without waiting
- * for its registers.  If other CPUs are idle, one is invited to take it.
+ * for its registers.  If it has to wait there, others take it from there as they take any (balance.c).
  *
  * Going to another CPU takes both queues' locks one after the other: under the old one the state becomes RUNNABLE and
  * t->cpu the new CPU.  In between the thread is nowhere, and nobody takes notice of it: it does not run, so its state
@@ -245,7 +245,9 @@ void sched_start_new(struct thread *t)
 		spin_acquire(&rq->lock);
 		if (likely(t->affinity & BIT(cpu)))
 			break;
-		/* changed meanwhile */
+		/* changed meanwhile, and that CPU claimed in vain */
+		if (rq->current == rq->idle)
+			atomic_fetch_or(&sched_idle_mask, BIT(cpu));
 		cpu = balance_least_loaded(t->affinity & atomic_load_relaxed(&sched_cpu_mask), here);
 	}
 	trace_event_thread(TRACE_WAKE, t, THREAD_RUNNABLE);

@@ -177,7 +177,7 @@ long sys_waitid(const struct syscall_args *a)
 	    !(options & (WEXITED | WSTOPPED | WCONTINUED)))
 		return -EINVAL;
 	if ((idtype != P_ALL && idtype != P_PID && idtype != P_PGID) || (idtype == P_PID && arg_int(a, 1) <= 0) ||
-	    arg_int(a, 1) < 0)
+	    (idtype == P_PGID && arg_int(a, 1) < 0))
 		return -EINVAL;
 	long n = process_wait(idtype, arg_int(a, 1), options, &r);
 	if (n < 0)

@@ -162,13 +162,15 @@ long sys_clock_nanosleep(const struct syscall_args *a)
 /* --- interval timers
  * ---------------------------------------------------------------------------------------------------- */
 
+/* What is longer than a clock can count is cut short, so that a point in time and one of these make another. */
 static bool timeval_ns(const struct __kernel_old_timeval *tv, uint64_t *ns)
 {
 	if (tv->tv_sec < 0 || tv->tv_usec < 0 || tv->tv_usec >= 1000000)
 		return false;
-	if (__builtin_mul_overflow((uint64_t)tv->tv_sec, NSEC_PER_SEC, ns))
-		*ns = UINT64_MAX / 2;
-	*ns += (uint64_t)tv->tv_usec * NSEC_PER_USEC;
+	if (__builtin_mul_overflow((uint64_t)tv->tv_sec, NSEC_PER_SEC, ns) ||
+	    __builtin_add_overflow(*ns, (uint64_t)tv->tv_usec * NSEC_PER_USEC, ns))
+		*ns = UINT64_MAX;
+	*ns = MIN(*ns, (uint64_t)INT64_MAX);
 	return true;
 }
 

@@ -40,6 +40,7 @@ static struct proc_inode *process_inode(uint32_t mode, int pid, int tid, unsigne
 	if (!p)
 		return NULL;
 	p->inode.uncached = true;
+	p->inode.absent_uncached = true;
 	p->inode.ino = number_of(tid, kind, index);
 	p->pid = pid;
 	p->tid = tid;

@@ -228,9 +228,11 @@ static void super_begin(struct super *s, const struct fs_type *type, const struc
 	if (!root)
 		panic("procfs: no memory at boot");
 	root->inode.ops = ops;
+	root->inode.absent_uncached = true;
 	s->root = dentry_create_root(s, &root->inode, "");
 	if (!s->root)
 		panic("procfs: no memory at boot");
+	super_publish(s);
 }
 
 void procfs_init(void)

@@ -138,6 +138,7 @@ KTEST(fs, dcache_of_looked_up_names)
 	super_init(s, &asked_type, &asked_super_ops);
 	s->root = dentry_create_root(s, asked_inode(s, S_IFDIR | 0755), "");
 	KTEST_TRUE(s->root);
+	super_publish(s);
 	KTEST_EQ(mount_create(s, s->root, "asked", 0, &m), 0);
 	root = (struct path){m, s->root};
 	asked = 0;

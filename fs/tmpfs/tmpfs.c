@@ -412,13 +412,18 @@ static int tmpfs_fallocate(struct file *f, int mode, uint64_t offset, uint64_t l
 	} else {
 		if (tmpfs_of(i)->options.pages_max && room_for(i, offset, len) < len)
 			err = -ENOSPC;
+		uint64_t past_end = MAX(index, vm_object_page_limit(i->object));
+
 		for (; !err && index * PAGE_SIZE < end; index++) {
 			struct page *p;
 
-			err = vm_object_page(i->object, index, true, &p);
+			err = thread_has_work(thread_current(), WORK_KILL) ? -EINTR
+									   : vm_object_page(i->object, index, true, &p);
 			if (!err)
 				page_put(p);
 		}
+		if (err) /* past the end nobody would ever look for them */
+			vm_object_drop(i->object, past_end, MAX(index, past_end));
 		if (!err && !(mode & FALLOC_FL_KEEP_SIZE) && end > i->object->size_bytes)
 			vm_object_truncate(i->object, end);
 	}
@@ -508,10 +513,11 @@ int tmpfs_create(const struct fs_type *t, const struct tmpfs_options *o, unsigne
 		inode_put(root);
 		goto err_super;
 	}
+	super_publish(s);
 	*out = s;
 	return 0;
 err_super:
-	super_forget(s);
+	super_memory_put(s);
 	return -ENOMEM;
 err:
 	kfree(s);

@@ -255,6 +255,35 @@ KTEST(sched, place_kicks_when_its_locks_are_free)
 	KTEST_EQ(kicks_early, 0);
 }
 
+/*
+ * A thread that waited when its affinity was changed may run, on the CPU that was just forbidden, when it is to be moved:
+ * then it goes from there at once, although nobody waits for that CPU.
+ */
+KTEST(sched, place_moves_who_runs_where_it_may_not)
+{
+	struct crew c;
+	uint64_t here = BIT(cpu_now()), there = nth_cpu(1);
+	KTEST_EQ(sched_set_affinity(thread_current(), here), 0);
+	if (there == here)
+		there = nth_cpu(0);
+	start(&c, 1, spin_and_look);
+	members_here(1);
+	KTEST_EQ(sched_set_affinity(member[0], there), 0);
+	bool came = within(&seen_on[0], (uint32_t)__builtin_ctzll(there));
+	irqflags_t f;
+	struct run_queue *rq = queue_lock(member[0], &f);
+	member[0]->affinity = here; /* as sched_set_affinity() has it before it moves the thread */
+	queue_unlock(rq, f);
+	f = irq_save();
+	balance_evict(member[0]);
+	irq_restore(f);
+	bool left = within(&seen_on[0], (uint32_t)__builtin_ctzll(here));
+	WRITE_ONCE(stop, 1);
+	crew_join(&c);
+	KTEST_EQ(sched_set_affinity(thread_current(), UINT64_MAX), 0);
+	KTEST_TRUE(came && left);
+}
+
 /* CPU time seen from elsewhere never falls, and the parts add up. */
 KTEST(sched, place_times_of_others_do_not_fall)
 {

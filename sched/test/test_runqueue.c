@@ -118,6 +118,19 @@ KTEST(sched, runqueue_equal_threads_get_equal_time)
 	finish();
 }
 
+/* Also if the arithmetic says that nobody is eligible. */
+KTEST(sched, runqueue_somebody_runs_whatever_the_lags)
+{
+	begin();
+	for (unsigned i = 0; i < 5; i++)
+		add(i, SCHED_NORMAL, 0, 0);
+	b->rq.fair.sum = INT64_MIN / 2;
+	for (unsigned i = 0; i < 5; i++)
+		KTEST_TRUE(turn(true) != &b->idle);
+	KTEST_TRUE(turn(true) == &b->idle);
+	finish();
+}
+
 /* Shares are those of the weights, whatever slices the threads ask for, and nobody is ever further off than a slice. */
 KTEST(sched, runqueue_time_goes_by_weight)
 {

@@ -65,6 +65,16 @@ TEST(contradicting_flags)
 	CHECK_ERR(clone3_flags(CLONE_INTO_CGROUP, SIGCHLD), EBADF); /* 0 is a terminal, a pipe … */
 }
 
+/* Loaded at the first switch to the child: a base no program may have must not come so far. */
+TEST(impossible_tls)
+{
+	struct args3 a = {.flags = CLONE_SETTLS, .exit_signal = SIGCHLD, .tls = 1ull << 63};
+
+	CHECK_ERR(syscall(SYS_clone, CLONE_SETTLS | SIGCHLD, 0, 0, 0, 1ull << 63), EPERM);
+	CHECK_ERR(syscall(SYS_clone, CLONE_SETTLS | SIGCHLD, 0, 0, 0, 0xffffffff80000000), EPERM);
+	CHECK_ERR(clone3_size(&a, sizeof(a)), EPERM);
+}
+
 TEST(namespaces_are_not_for_everybody)
 {
 	test_needs_root();
@@ -144,7 +154,12 @@ TEST(set_tid)
 	for (wanted[0] = 29000 + getpid() % 3000; kill(wanted[0], 0) == 0; wanted[0]++)
 		;
 	for (int i = 0; i < 3; i++) { /* and again, as soon as it is free */
+		char path[32];
+		struct stat st;
+		snprintf(path, sizeof(path), "/proc/%d", wanted[0]);
+		CHECK_ERR(stat(path, &st), ENOENT);
 		CHECK_EQ(clone3_size(&a, sizeof(a)), wanted[0]);
+		CHECK_EQ(stat(path, &st), 0);
 		CHECK_EXIT(wanted[0], 7);
 	}
 }

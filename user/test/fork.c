@@ -105,6 +105,8 @@ TEST(wait_errors)
 	CHECK_ERR(wait4(-1, &status, 0x1000, NULL), EINVAL);
 	CHECK_ERR(waitid(P_ALL, 0, NULL, 0), EINVAL);
 	CHECK_ERR(waitid((idtype_t)77, 0, NULL, WEXITED), EINVAL);
+	CHECK_ERR(waitid(P_PGID, (id_t)-1, NULL, WEXITED), EINVAL);
+	CHECK_ERR(waitid(P_ALL, (id_t)-1, NULL, WEXITED), ECHILD); /* the number says nothing there */
 }
 
 TEST(wait4_rusage)

@@ -206,6 +206,33 @@ TEST(robust_list)
 	CHECK_EQ(node->lock & 0x3fffffff, 0);
 }
 
+/* Who was woken for a lock that nobody owns, and dies before it takes it, passes the wake-up on. */
+TEST(robust_wakeup_is_passed_on)
+{
+	volatile uint32_t *words = shared_words();
+	struct robust_node *node = (struct robust_node *)(words + 16);
+
+	node->lock = 0xc0000000; /* an owner died, and there are waiters */
+	pid_t waiter = test_fork();
+	if (waiter == 0) {
+		CHECK_EQ(futex(&node->lock, WAIT, 0xc0000000, NULL, NULL, 0), 0);
+		_exit(0);
+	}
+	test_wait_state(waiter, 'S');
+	pid_t pid = test_fork();
+	if (pid == 0) {
+		static struct robust_head head;
+		head.next = (struct robust_node *)&head;
+		head.offset = offsetof(struct robust_node, lock);
+		head.pending = node;
+		CHECK_EQ(syscall(SYS_set_robust_list, &head, sizeof(head)), 0);
+		_exit(0);
+	}
+	CHECK_EXIT(pid, 0);
+	CHECK_EXIT(waiter, 0);
+	CHECK_EQ(node->lock, 0xc0000000);
+}
+
 TEST(broken_robust_list_does_no_harm)
 {
 	pid_t pid = test_fork();

@@ -4,6 +4,7 @@
 
 #include <dirent.h>
 #include <grp.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
@@ -498,4 +499,44 @@ TEST(openat2_resolves_within)
 	how.resolve = 1ull << 40;
 	CHECK_ERR(syscall(437, dir, "g", &how, sizeof(how)), EINVAL);
 	CHECK_ERR(syscall(437, dir, "g", &how, 8), EINVAL);
+}
+
+/* What is not there in /proc may be there a moment later. */
+TEST(absent_descriptors_appear)
+{
+	int dir = open("/proc/self/fd", O_RDONLY | O_DIRECTORY);
+	struct stat st;
+
+	CHECK(dir >= 0);
+	for (int i = 0; i < 2; i++) {
+		CHECK_ERR(fstatat(dir, "77", &st, AT_SYMLINK_NOFOLLOW), ENOENT);
+		CHECK_EQ(dup2(dir, 77), 77);
+		CHECK_EQ(fstatat(dir, "77", &st, AT_SYMLINK_NOFOLLOW), 0);
+		CHECK_EQ(close(77), 0);
+	}
+}
+
+/* More mounts upon one another than a kernel's stack holds. */
+TEST(many_mounts_on_one_place)
+{
+	enum { DEPTH = 400 };
+	int depth = 0;
+
+	test_needs_root();
+	test_scratch();
+	CHECK_EQ(mkdir("from", 0700), 0);
+	CHECK_EQ(mkdir("from/deep", 0700), 0);
+	CHECK_EQ(mkdir("to", 0700), 0);
+	if (mount("many", "from/deep", "tmpfs", 0, NULL) != 0)
+		SKIP("mount(2) is not allowed here");
+	for (depth = 1; depth < DEPTH && mount("many", "from/deep", "tmpfs", 0, NULL) == 0; depth++)
+		;
+	CHECK_EQ(depth, DEPTH);
+	CHECK_EQ(mount("from", "to", NULL, MS_BIND | MS_REC, NULL), 0);
+	for (int i = 0; i < DEPTH; i++)
+		CHECK_EQ(umount("to/deep"), 0);
+	CHECK_ERR(umount("to/deep"), EINVAL);
+	CHECK_EQ(umount("to"), 0);
+	while (depth-- > 0)
+		CHECK_EQ(umount("from/deep"), 0);
 }

@@ -155,6 +155,36 @@ TEST(unprivileged)
 	CHECK_ERR(sched_setaffinity(1, sizeof(all), &all), EPERM);
 }
 
+/* Who has used up its time goes on when the next period begins, also if nobody else wants the CPU meanwhile. */
+TEST(short_deadline_periods)
+{
+	struct attr a = {.size = ATTR_VER0,
+			 .policy = DEADLINE,
+			 .runtime = 500000,
+			 .deadline = 1000000,
+			 .period = 1000000};
+	double best = 0;
+
+	if (setattr(0, &a, 0) != 0)
+		SKIP("no bandwidth for SCHED_DEADLINE here");
+	for (int attempt = 0; attempt < 40 && best < 0.3; attempt++) { /* the host may take its time now and then */
+		struct timespec from, now, used_from, used;
+		long ns;
+		clock_gettime(CLOCK_MONOTONIC, &from);
+		clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used_from);
+		do {
+			clock_gettime(CLOCK_MONOTONIC, &now);
+			ns = (now.tv_sec - from.tv_sec) * 1000000000 + now.tv_nsec - from.tv_nsec;
+		} while (ns < 20000000);
+		clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+		double share = ((double)(used.tv_sec - used_from.tv_sec) * 1e9 +
+				(double)(used.tv_nsec - used_from.tv_nsec)) /
+			(double)ns;
+		best = share > best ? share : best;
+	}
+	CHECK(best >= 0.3);
+}
+
 TEST(limits_allow)
 {
 	struct rlimit four = {4, 4}, nice_limit = {25, 25};

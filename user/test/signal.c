@@ -128,6 +128,47 @@ TEST(queue_limit)
 	CHECK(sent <= 5);
 }
 
+/* Refused means not sent. */
+TEST(queue_limit_of_none)
+{
+	struct rlimit limit = {0, 0};
+	union sigval value = {0};
+	sigset_t pending;
+
+	if (geteuid() == 0)
+		CHECK_EQ(setuid(test_lone_user()), 0);
+	CHECK_EQ(setrlimit(RLIMIT_SIGPENDING, &limit), 0);
+	block(SIG_BLOCK, SIGRTMIN + 3);
+	block(SIG_BLOCK, SIGUSR2);
+	CHECK_ERR(sigqueue(getpid(), SIGRTMIN + 3, value), EAGAIN);
+	CHECK_EQ(sigqueue(getpid(), SIGUSR2, value), 0);
+	CHECK_EQ(sigpending(&pending), 0);
+	CHECK_EQ(sigismember(&pending, SIGRTMIN + 3), 0);
+	CHECK_EQ(sigismember(&pending, SIGUSR2), 1);
+}
+
+/* The signal of a fault cannot wait, also if the same one waits already. */
+TEST(fault_with_its_signal_pending)
+{
+	static const int faults[] = {SIGSEGV, SIGILL};
+	volatile int *volatile nowhere = (volatile int *)8;
+
+	for (int i = 0; i < 2; i++) {
+		pid_t pid = test_fork();
+		if (pid == 0) {
+			setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
+			block(SIG_BLOCK, faults[i]);
+			raise(faults[i]);
+			if (i == 0)
+				*nowhere = 1;
+			else
+				__asm__ volatile("ud2");
+			_exit(0);
+		}
+		CHECK_KILLED(pid, faults[i]);
+	}
+}
+
 TEST(info_of_kill)
 {
 	install_info(SIGUSR1, record, 0);
@@ -455,6 +496,29 @@ TEST(alarms)
 	if (pid == 0)
 		_exit(alarm(0) == 0 ? 0 : 1);
 	CHECK_EXIT(pid, 0);
+}
+
+/* The longest interval there is, and the shortest: neither keeps the CPU from others. */
+TEST(absurd_alarms)
+{
+	struct itimerval timer = {.it_value = {0, 1}, .it_interval = {18446744073l, 709551}};
+	struct timespec nap = {0, 20000000}, from, to;
+
+	signal(SIGALRM, SIG_IGN);
+	CHECK_EQ(setitimer(ITIMER_REAL, &timer, NULL), 0);
+	nanosleep(&nap, NULL);
+	timer.it_value = timer.it_interval = (struct timeval){0, 1};
+	CHECK_EQ(setitimer(ITIMER_REAL, &timer, NULL), 0);
+	clock_gettime(CLOCK_MONOTONIC, &from);
+	do
+		clock_gettime(CLOCK_MONOTONIC, &to);
+	while (to.tv_sec * 1000 + to.tv_nsec / 1000000 < from.tv_sec * 1000 + from.tv_nsec / 1000000 + 100);
+	timer = (struct itimerval){.it_value = {9223372036854775807l, 999999}};
+	CHECK_EQ(setitimer(ITIMER_REAL, &timer, NULL), 0);
+	nanosleep(&nap, NULL);
+	CHECK_EQ(getitimer(ITIMER_REAL, &timer), 0);
+	CHECK(timer.it_value.tv_sec > 1000000000);
+	CHECK_ERR(setitimer(ITIMER_REAL, &(struct itimerval){.it_value = {0, 1000000}}, NULL), EINVAL);
 }
 
 TEST(permission_to_kill)
