@@ -277,11 +277,14 @@ KTEST(sched, place_moves_who_runs_where_it_may_not)
 	f = irq_save();
 	balance_evict(member[0]);
 	irq_restore(f);
+	rq = queue_lock(member[0], &f);
+	bool told = BIT(rq->cpu) != there || rq->current != member[0] || thread_has_work(member[0], WORK_RESCHED);
+	queue_unlock(rq, f);
 	bool left = within(&seen_on[0], (uint32_t)__builtin_ctzll(here));
 	WRITE_ONCE(stop, 1);
 	crew_join(&c);
 	KTEST_EQ(sched_set_affinity(thread_current(), UINT64_MAX), 0);
-	KTEST_TRUE(came && left);
+	KTEST_TRUE(came && told && left);
 }
 
 /* CPU time seen from elsewhere never falls, and the parts add up. */
