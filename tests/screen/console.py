@@ -82,7 +82,9 @@ def test_vga_cursor(ctx):
             time.sleep(0.1)
         assert lit == {(10, 4)}, lit
         show(guest, r"\033[?25l")
-        assert not any(Picture(*guest.screen()).rgb)
+        for _ in range(12):
+            assert not any(Picture(*guest.screen()).rgb)
+            time.sleep(0.1)
 
 
 def check_framebuffer(guest, font):

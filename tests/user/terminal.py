@@ -193,7 +193,7 @@ def test_large_paste(ctx):
         assert guest.shell("wc -c </tmp/pasted") == str(len(text))
         assert guest.shell("tail -n 1 /tmp/pasted") == text.splitlines()[-1]
         # Nobody reads at first: what does not fit waits on the other side of the line.
-        guest.send("stty -echo; sleep 2; cat >/tmp/pasted; stty echo\n")
+        guest.send("stty -echo; sleep 4; cat >/tmp/pasted; stty echo\n")
         time.sleep(0.3)
         guest.send(text)
         guest.send("\x04")
