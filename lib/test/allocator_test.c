@@ -287,6 +287,7 @@ static void test_bump_place(void **state maybe_unused)
 	assert_int_equal(bump_place(100, 200, 100, 1), 100);
 	assert_int_equal(bump_place(100, 200, 100, 64), 0);
 	assert_int_equal(bump_place(100, 200, 101, 1), 0);
+	assert_int_equal(bump_place(100, 200, 300, 1), 0);
 	assert_int_equal(bump_place(200, 100, 1, 1), 0);
 	assert_int_equal(bump_place(0, UINT64_MAX, UINT64_MAX, 1), 0);
 }
