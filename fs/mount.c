@@ -482,13 +482,17 @@ static void mount_detach_tree(struct mount *top)
  */
 static bool mount_stays_unused(struct mount *m, const struct path *where)
 {
+	struct inode *i = where->dentry->inode;
 	bool unused;
 
 	rcu_drain();
-	SPIN_GUARD(&mount_lock);
+	rwlock_write_lock(&i->lock); /* as in mount_attach() */
+	irqflags_t f = spin_lock(&mount_lock);
 	unused = refcount_read(&m->refs) <= 2 || where->dentry->deleted;
 	if (!unused)
 		mount_attach_locked(m, where);
+	spin_unlock(&mount_lock, f);
+	rwlock_write_unlock(&i->lock);
 	return unused;
 }
 

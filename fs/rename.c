@@ -134,7 +134,7 @@ static int rename_locked(struct rename *r)
 	err = dentry_move_prepare(&move, r->old, r->new, exchange);
 	if (err)
 		return err;
-	if (r->new->inode && S_ISDIR(r->new->inode->mode) && !exchange) {
+	if (r->new->inode && !exchange) { /* so that nobody mounts anything there now: mount_attach() */
 		victim = r->new->inode;
 		rwlock_write_lock_nested(&victim->lock, LOCK_INODE_VICTIM);
 	}

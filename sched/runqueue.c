@@ -113,8 +113,8 @@ struct thread *fair_tree_pick(struct fair_queue *q)
 	struct thread *best = tree_best(q), *single = q->single;
 	bool swap = sched_seed_chance(4); /* sometimes the other of the two candidates */
 
-	if (unlikely(!best &&
-		     !single)) /* nobody is eligible: lags so absurd that `sum` wrapped. Somebody runs all the same */
+	/* Nobody is eligible: lags so absurd that `sum` wrapped. Somebody runs all the same. */
+	if (unlikely(!best && !single))
 		best = entry(rb_first(&q->tree));
 	if (!best ||
 	    (single && fair_eligible(q, single->vruntime_ns) &&

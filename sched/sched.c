@@ -527,8 +527,7 @@ static always_inline void idle_once(struct run_queue *rq)
 	if (thread_has_work(thread_current(), WORK_RESCHED)) {
 		sched_preempt();
 	} else if (!READ_ONCE(sched_many) || !idle_look(rq)) {
-		/* STI's shadow: no interrupt, and so no wake-up, fits between the caller's and this look and the halt.
-		 * */
+		/* STI's shadow: between the caller's and this look and the halt fits no interrupt, so no wake-up. */
 		cpu_idle_wait();
 		irq_disable();
 	}
