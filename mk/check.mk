@@ -9,7 +9,7 @@ test: ## build and run every test; T="boot user/programs" picks some, CPUS=4 giv
 	$(Q)tools/test $(test_variant) $(T)
 
 .PHONY: test-all
-test-all: ## make test in every combination of CC, BUILD and SAN, one after the other (an hour or two)
+test-all: ## make test by gcc and clang: release, debug, KASAN and UBSAN, one after the other (half an hour or more)
 	$(Q)tools/test-all --cpus $(CPUS) $(T)
 
 .PHONY: test-host test-kernel test-boot test-user
