@@ -101,3 +101,15 @@ def test_fork_bomb_ends_in_eagain(ctx):
             guest.send("trap '' TERM; kill -TERM -1; sleep 1\n")
         guest.send("echo a''live\n")
         guest.expect(r"alive\r?\n", 60)
+
+
+@timeout(60)
+def test_a_file_larger_than_memory(ctx):
+    """fallocate(2) of what is not there fails, and what it took until then is free again at once."""
+    with ctx.guest(memory="128M", append="console=ttyS0 loglevel=1") as guest:
+        guest.boot()
+        free = "awk '/^MemFree/ { print $2 }' /proc/meminfo"
+        before_kib = int(guest.shell(free))
+        assert guest.shell("fallocate -l 100000000000 /big 2>&1; stat -c %s /big").split()[-1] == "0"
+        assert int(guest.shell(free)) > before_kib - 4096
+        assert guest.shell("fallocate -l 1000000 /small; stat -c %s /small") == "1000000"
