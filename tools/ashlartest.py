@@ -225,9 +225,10 @@ class Guest:
         if self.qmp_socket is None:
             self.qmp_socket = socket.socket(socket.AF_UNIX)
             self.qmp_socket.settimeout(10)
-            while not os.path.exists(self.qmp_path) and self.process.poll() is None and time.monotonic() < self.deadline:
-                time.sleep(0.01)  # QEMU has only just been started
-            self.qmp_socket.connect(self.qmp_path)
+            while self.qmp_socket.connect_ex(self.qmp_path) != 0:  # QEMU has only just been started
+                if self.process.poll() is not None or time.monotonic() >= self.deadline:
+                    self.fail("QEMU does not listen at its monitor's socket")
+                time.sleep(0.01)
             self.qmp_stream = self.qmp_socket.makefile("rw")
             self.qmp_stream.readline()
             self.qmp("qmp_capabilities")
