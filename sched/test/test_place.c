@@ -255,6 +255,36 @@ KTEST(sched, place_kicks_when_its_locks_are_free)
 	KTEST_EQ(kicks_early, 0);
 }
 
+/* What a change of a thread elsewhere asks for has been sent when the call returns, and does not wait for a switch. */
+KTEST(sched, place_changes_send_their_kicks)
+{
+	struct crew c;
+	uint64_t here = BIT(cpu_now()), there = nth_cpu(1);
+	uint64_t unsent = 0;
+	if (!sched_kick_cpu)
+		ktest_skip("one CPU only");
+	KTEST_EQ(sched_set_affinity(thread_current(), here), 0);
+	if (there == here)
+		there = nth_cpu(0);
+	start(&c, 2, spin_and_look);
+	members_here(2);
+	for (unsigned i = 0; i < 2; i++)
+		KTEST_EQ(sched_set_affinity(member[i], there), 0);
+	bool came = within(&seen_on[0], (uint32_t)__builtin_ctzll(there)) &&
+		within(&seen_on[1], (uint32_t)__builtin_ctzll(there));
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		irqflags_t f = irq_save();
+		(void)!sched_set_policy(member[i % 2], i / 2 % 2 ? SCHED_NORMAL : SCHED_FIFO, i / 2 % 2 ? 0 : 1);
+		unsent |= my_queue()->kicks;
+		irq_restore(f);
+	}
+	WRITE_ONCE(stop, 1);
+	crew_join(&c);
+	KTEST_EQ(sched_set_affinity(thread_current(), UINT64_MAX), 0);
+	KTEST_TRUE(came);
+	KTEST_EQ(unsent, 0);
+}
+
 /*
  * A thread that waited when its affinity was changed may run, on the CPU that was just forbidden, when it is to be moved:
  * then it goes from there at once, although nobody waits for that CPU.
