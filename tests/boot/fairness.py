@@ -1,5 +1,5 @@
 """
-Shares of one CPU, among threads and among sessions, and the wait after a sleep (user/bench/fairness.c, PID 1 here).
+Shares of one CPU, among threads, among sessions and by budget, and the wait after a sleep (user/bench/fairness.c, PID 1 here).
 
 A nanosecond is an instruction (-icount), so the figures are the same in each run and may be asserted.
 """
@@ -20,7 +20,7 @@ def test_shares_and_wakeups(ctx):
         console = plain(guest.console)
         shares = re.findall(r"(?m)^fair (\S+) (\d+) (\d+) (\d+)$", console)
         wakes = re.findall(r"(?m)^wake (\S+) (\d+) (\d+)$", console)
-        assert len(shares) == 23 and len(wakes) == 3, console
+        assert len(shares) == 24 and len(wakes) == 3, console
         for row, member, used, due in shares:
             if abs(int(used) - int(due)) > 0.02 * int(due):
                 guest.fail(f"{row}: member {member} computed {used} us; it was due {due}")

@@ -1,11 +1,11 @@
 /*
  * Who gets how much of one CPU, and how soon.  Runs on any Linux and on Ashlar, as root, as a program or as PID 1; prints
  *
- *     fair ROW MEMBER MICROSECONDS DUE        CPU time of one that computes, and what its weight entitles it to
+ *     fair ROW MEMBER MICROSECONDS DUE        CPU time of one that computes, and what its weight or budget entitles it to
  *     wake ROW WORST MEAN                     nanoseconds from when a sleeper was due until it ran
  *
  * The due time is a part of what all members of the row got together, so a machine that others use as well does not
- * change it.  What the weights say is Linux's: 1024 at nice 0, a factor of 1.25 a step (man 7 sched).  With arguments
+ * change it (a budget's is one of the whole time).  What the weights say is Linux's: 1024 at nice 0, a factor of 1.25 a step (man 7 sched).  With arguments
  * only the rows named are run.
  *
  * All members wait for the same instant to begin, and each looks at the clock itself to see that it is over: nobody has
@@ -20,6 +20,7 @@
 #include <sys/reboot.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -30,6 +31,7 @@
 #define HOGS 64
 #define WAKES 200
 #define NAP_NS 5000000ull
+#define BUDGET_PERIOD_NS 1000000ull
 
 struct member {
 	int nice;
@@ -142,6 +144,31 @@ static void row_shares(const struct row *r)
 }
 
 /*
+ * One thread with a budget of half of each millisecond, and nobody else: its CPU idles in between, and has to set its
+ * alarm for the next period all the same.
+ */
+static void row_budget(const char *row)
+{
+	if (fork() == 0) {
+		struct { /* man 2 sched_setattr; musl has none */
+			uint32_t size, policy;
+			uint64_t flags;
+			int32_t nice;
+			uint32_t priority;
+			uint64_t runtime, deadline, period;
+		} a = {.size = sizeof(a), .policy = SCHED_DEADLINE, .runtime = BUDGET_PERIOD_NS / 2};
+		a.deadline = a.period = BUDGET_PERIOD_NS;
+		must(syscall(SYS_sched_setattr, 0, &a, 0) == 0, "sched_setattr");
+		uint64_t before = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+		compute_until(clock_ns(CLOCK_MONOTONIC) + RUN_NS);
+		uint64_t used = clock_ns(CLOCK_THREAD_CPUTIME_ID) - before;
+		printf("fair %s 0 %llu %llu\n", row, (unsigned long long)used / 1000, RUN_NS / 2 / 1000);
+		exit(0);
+	}
+	wait(NULL);
+}
+
+/*
  * One that sleeps nearly always among many that never do: all of one session, or each in its own, or one of the many
  * against the others.
  */
@@ -217,6 +244,8 @@ int main(int argc, char **argv)
 	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		if (asked_for(argv + 1, rows[i].name))
 			row_shares(&rows[i]);
+	if (asked_for(argv + 1, "budget-alone"))
+		row_budget("budget-alone");
 	static const char *const wakes[] = {"64-hogs", "64-hogs-apart", "64-hogs-rival"};
 	store("/proc/sys/kernel/sched_autogroup_enabled", "1");
 	for (enum where i = TOGETHER; i <= RIVAL; i++) {
