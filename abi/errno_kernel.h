@@ -1,6 +1,6 @@
 /*
- * Results that never reach a program: how an interrupted system call wants to go on after a signal (signal(7), "Interruption of
- * system calls").  proc/signal.c turns each into a restart or -EINTR.
+ * Results that never reach a program: how an interrupted system call wants to go on after a signal (signal(7),
+ * "Interruption of system calls").  proc/signal.c turns each into a restart or -EINTR.
  */
 #pragma once
 

@@ -45,7 +45,8 @@ noreturn void ktest_skip(const char *reason);
 
 /* Runs all, or those whose "area.name" starts with filter; returns how many failed. Thread context. */
 unsigned ktest_run(const char *filter);
-/* Panics in the way named, for tests of the report (core/test/panic.c); a name it does not know ends QEMU with code 2. */
+/* Panics in the way named, for tests of the report (core/test/panic.c); a name it does not know ends QEMU with
+ * code 2. */
 noreturn void ktest_panic(const char *how);
 /* Runs all (or those whose "area.name" starts with filter) and exits QEMU. */
 noreturn void ktest_run_all(const char *filter);

@@ -57,8 +57,8 @@ void log_console_unregister(struct log_console *c);
 
 /* Boot order step: from here on a task writes the consoles, except for errors. */
 void log_task_start(void);
-/* Writes what the consoles have not shown yet. Any context: before the machine is reset or switched off, in a panic, and
- * where something else is written to a console next that should stand behind. */
+/* Writes what the consoles have not shown yet. Any context: before the machine is reset or switched off, in a panic,
+ * and where something else is written to a console next that should stand behind. */
 void log_flush(void);
 
 /* A line straight to every console, past the ring and any drain under way: for panic only. */

@@ -1,10 +1,10 @@
 /*
  * Bringing in the further processors.
  *
- * Early in the boot, as soon as there are threads: each CPU the firmware lists gets what every part of the kernel keeps per
- * CPU, all are started together (arch/smp.h), and those that come up enter the idle loop, from where the scheduler gives
- * them threads.  A CPU that cannot be had, for lack of memory or because it does not answer, is reported and left out; what
- * was allocated for it stays allocated, since it may still wake up one day.
+ * Early in the boot, as soon as there are threads: each CPU the firmware lists gets what every part of the kernel keeps
+ * per CPU, all are started together (arch/smp.h), and those that come up enter the idle loop, from where the scheduler
+ * gives them threads.  A CPU that cannot be had, for lack of memory or because it does not answer, is reported and left
+ * out; what was allocated for it stays allocated, since it may still wake up one day.
  */
 #include <arch/cpu.h>
 #include <arch/irq.h>

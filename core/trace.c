@@ -1,12 +1,12 @@
 /*
  * The event trace: theory.
  *
- * Each CPU has a ring of slots that only it writes, so recording shares no cache line with another CPU and takes no lock:
- * an event may be recorded anywhere, also in the scheduler and in an NMI.  Interrupts are off while a slot is written,
- * which keeps the thread on its CPU and the ring in order of time; only an NMI can come between, and it gets a slot of its
- * own because the number is taken by one atomic add.  A slot is published by storing its number + 1, and unpublished
- * before it is written anew; a reader, on any CPU, that meets a slot in the middle of a change, or changed while it was
- * copied, passes over it.
+ * Each CPU has a ring of slots that only it writes, so recording shares no cache line with another CPU and takes no
+ * lock: an event may be recorded anywhere, also in the scheduler and in an NMI.  Interrupts are off while a slot is
+ * written, which keeps the thread on its CPU and the ring in order of time; only an NMI can come between, and it gets a
+ * slot of its own because the number is taken by one atomic add.  A slot is published by storing its number + 1, and
+ * unpublished before it is written anew; a reader, on any CPU, that meets a slot in the middle of a change, or changed
+ * while it was copied, passes over it.
  *
  * Order between CPUs is that of time_ns, which is one clock for all.
  *
@@ -14,8 +14,8 @@
  * never freed, since a CPU that found trace_on set may write at any time after it was cleared.  The monitor switches
  * tracing off while it prints, or the printing would be all there is to see; a reader of /proc does that itself.
  *
- * Rejected: one ring for all CPUs, whose counter would be the busiest line of the machine and make tracing change what it
- * shows; a file in the format of somebody's viewer made here: tools/trace does that, outside.
+ * Rejected: one ring for all CPUs, whose counter would be the busiest line of the machine and make tracing change what
+ * it shows; a file in the format of somebody's viewer made here: tools/trace does that, outside.
  */
 #include "core/trace.h"
 

@@ -21,8 +21,8 @@ enum trace_kind {
 extern bool trace_on;
 
 /*
- * Starts recording into rings of (at least) this many events for each CPU, which are made at the first start and kept: a
- * later start goes on with them, whatever it asks for.  Thread context.  -ENOMEM, and nothing is on.
+ * Starts recording into rings of (at least) this many events for each CPU, which are made at the first start and kept:
+ * a later start goes on with them, whatever it asks for.  Thread context.  -ENOMEM, and nothing is on.
  */
 #define TRACE_EVENTS_DEFAULT 2048u
 #define TRACE_EVENTS_MAX 32768u

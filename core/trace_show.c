@@ -1,5 +1,6 @@
 /*
- * The event trace told: `trace` in the monitor, for people, all CPUs in one order; and /proc/ashlar/trace, for tools/trace:
+ * The event trace told: `trace` in the monitor, for people, all CPUs in one order; and /proc/ashlar/trace, for
+ * tools/trace:
  *
  *     control   reading: "on|off EVENTS_PER_CPU"; writing "on", "on EVENTS_PER_CPU" or "off"
  *     cpuN      one line an event, the oldest first, the fields separated by tabs:
@@ -33,7 +34,7 @@ static const char *call_name(uint64_t nr)
 	return nr < syscall_table_len && syscall_table[nr].name ? syscall_table[nr].name : "?";
 }
 
-/* --- the monitor ----------------------------------------------------------------------------------------------------- */
+/* --- the monitor -------------------------------------------------------------------------------------------------- */
 
 static void print(struct monitor_out *out, unsigned cpu, const struct trace_slot *e)
 {
@@ -143,7 +144,7 @@ MONITOR_COMMAND(trace, "[on|off|COUNT]",
 	WRITE_ONCE(trace_on, was_on);
 }
 
-/* --- /proc ----------------------------------------------------------------------------------------------------------- */
+/* --- /proc -------------------------------------------------------------------------------------------------------- */
 
 /* A thread's name is whatever the program likes: here without what separates fields and lines. */
 static void clean_name(char to[17], const void *name)

@@ -1,7 +1,7 @@
 /*
  * Who acts: user and group ids and capabilities, immutable once published, shared by reference (man 7 credentials).
- * A task that changes its ids makes a new one and swaps the pointer. It reads its own without more ado; others read them
- * inside a section of sync/rcu.h, or take a reference there (task_cred()).
+ * A task that changes its ids makes a new one and swaps the pointer. It reads its own without more ado; others read
+ * them inside a section of sync/rcu.h, or take a reference there (task_cred()).
  */
 #pragma once
 

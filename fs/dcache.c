@@ -7,9 +7,9 @@
  * of its own ("pinned") until it is removed, and what is not in the table does not exist.  Other file systems are asked
  * on a miss, and what they said, also "no", is kept on an LRU list of bounded length when nobody uses it.
  *
- * Walking takes no lock and counts nothing on the way.  It goes on inside a section (sync/rcu.h), and memory taken out of
- * the tables goes through rcu_defer, so that a pointer read from a table stays valid, if perhaps out of date.  What can be
- *   out of date:
+ * Walking takes no lock and counts nothing on the way.  It goes on inside a section (sync/rcu.h), and memory taken out
+ * of the tables goes through rcu_defer, so that a pointer read from a table stays valid, if perhaps out of date.
+ * What can be out of date:
  *   - an entry that is being removed or added: the walk is then simply before or after that change;
  *   - an entry that moves (rename): its parent, name and chain change one after the other.  dcache_seq is odd meanwhile
  *     and differs afterwards; whoever found it changed looks again under the directory's lock.

@@ -55,8 +55,7 @@ static inline bool dcache_stood_still(uint64_t seq)
 	return !(seq & 1) && atomic_load_relaxed(&dcache_seq) == seq;
 }
 
-/* --- names ---------------------------------------------------------------------------------------------------------
- * */
+/* --- names -------------------------------------------------------------------------------------------------------- */
 #define NAME_BYTES(c) (0x0101010101010101ull * (uint8_t)(c))
 
 static always_inline uint64_t name_zero_bytes(uint64_t w)
@@ -66,8 +65,8 @@ static always_inline uint64_t name_zero_bytes(uint64_t w)
 
 /*
  * Measures and hashes the component at `text`, which ends at '/' or NUL, eight bytes at a time.  Reads past its end but
- * never past the page that holds it (KASAN, which sees bytes, gets the slow way).  The bytes of a word beyond the end count as zero, so the hash depends on the name
- * alone.
+ * never past the page that holds it (KASAN, which sees bytes, gets the slow way).  The bytes of a word beyond the end
+ * count as zero, so the hash depends on the name alone.
  */
 static always_inline void name_parse(struct name *n, const struct dentry *parent, const char *text)
 {
@@ -129,8 +128,7 @@ static inline bool name_is_dots(const struct name *n)
 	return n->text[0] == '.' && (n->len == 1 || (n->len == 2 && n->text[1] == '.'));
 }
 
-/* --- dentries ------------------------------------------------------------------------------------------------------
- * */
+/* --- dentries ----------------------------------------------------------------------------------------------------- */
 /* Inside a section of sync/rcu.h: uncounted, or NULL. True only if dcache_seq was even before and is the same after. */
 static always_inline struct dentry *dcache_find_walking(const struct dentry *parent, const struct name *n)
 {

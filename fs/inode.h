@@ -19,8 +19,8 @@ static inline uint32_t rdev_minor(uint64_t rdev)
 
 /* Fills a zeroed inode: one reference, nlink 1, all times now, a fresh number. Owner 0:0. */
 void inode_init(struct inode *i, struct super *s, uint32_t mode);
-/* Owner and group of a new inode in dir: the creator's, or dir's group where dir is set-group-id (man 2 open, 7 inode).
- * */
+/* Owner and group of a new inode in dir: the creator's, or dir's group where dir is set-group-id (man 2 open,
+ * 7 inode). */
 void inode_set_owner(struct inode *i, const struct inode *dir, const struct cred *cred);
 static inline void inode_get(struct inode *i)
 {

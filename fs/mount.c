@@ -477,8 +477,8 @@ static void mount_detach_tree(struct mount *top)
 }
 
 /*
- * Walks that found m before it was taken off `where` may be about to count it: waits for them. False: one of them did, and m is
- * back where it was; unless somebody removed that place meanwhile, then it is gone from there all the same.
+ * Walks that found m before it was taken off `where` may be about to count it: waits for them. False: one of them did,
+ * and m is back where it was; unless somebody removed that place meanwhile, then it is gone from there all the same.
  */
 static bool mount_stays_unused(struct mount *m, const struct path *where)
 {

@@ -25,6 +25,6 @@ void tree_move(struct tree_dir *from, struct tree_dir *to_dir, struct dentry *d)
 void tree_swap(struct tree_dir *dir_a, struct dentry *a, struct tree_dir *dir_b, struct dentry *b);
 /* Emits what follows f->pos (>= TREE_FIRST_COOKIE). Directory locked. False when the sink is full. */
 bool tree_iterate(struct tree_dir *dir, struct file *f, struct dir_sink *sink);
-/* Drops every name below root, whose directories dir_of() tells, and root itself. Nobody uses the file system any more.
- * */
+/* Drops every name below root, whose directories dir_of() tells, and root itself. Nobody uses the file system
+ * any more. */
 void tree_destroy(struct dentry *root, struct tree_dir *(*dir_of)(struct inode *i));

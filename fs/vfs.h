@@ -135,8 +135,8 @@ struct inode {
 
 struct super_ops {
 	/*
-	 * Last reference gone: evict gives back what is large or counted at once (NULL: nothing is), release frees the rest
-	 * when no walk can be looking at the inode any more.
+	 * Last reference gone: evict gives back what is large or counted at once (NULL: nothing is), release frees the
+	 * rest when no walk can be looking at the inode any more.
 	 */
 	void (*inode_evict)(struct inode *i);
 	void (*inode_release)(struct inode *i);
@@ -209,8 +209,7 @@ void fs_context_set_root(struct fs_context *c, const struct path *p);
 void path_get(const struct path *p);
 void path_put(struct path *p);
 
-/* --- look-up. base: where relative paths start (NULL = cwd); path: kernel string -------------------------------------
- * */
+/* --- look-up. base: where relative paths start (NULL = cwd); path: kernel string ---------------------------------- */
 enum lookup_flag {
 	LOOKUP_FOLLOW = 1 << 0,	   /* follow a final symbolic link */
 	LOOKUP_DIRECTORY = 1 << 1, /* -ENOTDIR unless it is one */
@@ -267,8 +266,7 @@ void vfs_exec_done(struct file *f); /* allow writers again; drops no reference *
 /* Reads exactly up to len bytes at pos into kernel memory: bytes or -errno. */
 int64_t vfs_read_kernel(struct file *f, uint64_t pos, void *buf, size_t len);
 
-/* --- names ---------------------------------------------------------------------------------------------------------
- * */
+/* --- names -------------------------------------------------------------------------------------------------------- */
 int vfs_mknod(const struct actor *who, const struct path *base, const char *path, uint32_t mode,
 	      uint64_t rdev) must_check;
 int vfs_mkdir(const struct actor *who, const struct path *base, const char *path, uint32_t mode) must_check;
@@ -283,8 +281,7 @@ int vfs_rename(const struct actor *who, const struct path *old_base, const char 
 /* length or -errno */
 int vfs_readlink(const struct path *p, const struct actor *who, char *buf, size_t len) must_check;
 
-/* --- attributes ------------------------------------------------------------------------------------------------------
- * */
+/* --- attributes --------------------------------------------------------------------------------------------------- */
 void vfs_stat(const struct path *p, struct statx *out); /* struct statx serves stat, fstat and statx */
 /* chmod, chown, utimens, truncate: checks rights */
 int vfs_setattr(const struct actor *who, const struct path *p, struct attr_change *c) must_check;
@@ -322,8 +319,8 @@ size_t vfs_filesystems_print(char *buf, size_t len);
 int vfs_sync_all(void);
 
 /* Boot order steps: the initial tmpfs root with /dev (devtmpfs mounted by init or, if /dev exists empty, by the kernel
- * as CONFIG_DEVTMPFS_MOUNT does not for an initramfs: a /dev/console node is made so that PID 1 has its three files).
- * */
+ * as CONFIG_DEVTMPFS_MOUNT does not for an initramfs: a /dev/console node is made so that PID 1 has its
+ * three files). */
 void vfs_init(void);
 
 /* --- more that syscall/ calls ------------------------------------------------------------------------------------ */

@@ -54,8 +54,8 @@ int must_check elf_parse_header(const void *buf, size_t len, uint64_t file_bytes
 int must_check elf_parse_segments(struct elf_image *image, const void *phdrs, size_t len, uint64_t page_bytes,
 				  uint64_t user_limit, const char **why);
 
-/* The next PT_LOAD with p_memsz > 0 at or after *index in a validated table, advancing *index past it; NULL at the end.
- * */
+/* The next PT_LOAD with p_memsz > 0 at or after *index in a validated table, advancing *index past it; NULL at
+ * the end. */
 const Elf64_Phdr *elf_next_load(const struct elf_image *image, const void *phdrs, unsigned int *index);
 
 /* Checks the bytes of PT_INTERP: NUL at the end and nowhere else, not empty. 0 or -ENOEXEC. */

@@ -28,7 +28,7 @@ struct fmt_sink {
 int fmt_vprint(struct fmt_sink *sink, const char *fmt, va_list args) printf_like(2, 0);
 int fmt_print(struct fmt_sink *sink, const char *fmt, ...) printf_like(2, 3);
 
-/* Format into `size` bytes, NUL-terminated unless size is 0. Returns the length the whole text has: >= size means cut.
- * */
+/* Format into `size` bytes, NUL-terminated unless size is 0. Returns the length the whole text has: >= size
+ * means cut. */
 int vsnprintf(char *to, size_t size, const char *fmt, va_list args) printf_like(3, 0);
 int snprintf(char *to, size_t size, const char *fmt, ...) printf_like(3, 4);

@@ -24,8 +24,8 @@ enum shadow {
 
 #define TRACK_DEPTH 11
 
-/* Where something was done: return addresses, innermost first, their lower halves (the kernel lies in the top 2 GiB).
- * */
+/* Where something was done: return addresses, innermost first, their lower halves (the kernel lies in the top
+ * 2 GiB). */
 struct kasan_track {
 	uint32_t ip[TRACK_DEPTH];
 };
@@ -68,8 +68,8 @@ bool kasan_tracked(uint64_t addr);
 struct kasan_frame *kasan_frame_of(uint64_t addr);
 const struct kasan_global *kasan_global_near(uint64_t addr);
 
-/* Report; panics unless a test expects it. kind NULL: derived from the shadow of `addr`, the first byte that is wrong.
- * */
+/* Report; panics unless a test expects it. kind NULL: derived from the shadow of `addr`, the first byte that
+ * is wrong. */
 void kasan_report(const char *kind, uint64_t access, uint64_t addr, size_t len, bool write, uint64_t ip);
 
 /* string.S */

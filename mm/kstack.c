@@ -6,7 +6,8 @@
  * without a lock.
  *
  * fork takes a stack and exit gives one all the time, so each CPU keeps some, mapped; when it has too many, all of them
- * are unmapped together and their pages freed.  The slots themselves are a bitmap; slot_hint is a lower bound of the free ones.
+ * are unmapped together and their pages freed.  The slots themselves are a bitmap; slot_hint is a lower bound of the
+ * free ones.
  *
  * A stack is never freed by the thread that stands on it (sched/thread.c).
  */

@@ -227,8 +227,8 @@ static noinline void put_shared(struct page *p)
 
 void page_put(struct page *p)
 {
-	/* With a single reference it is ours, and nobody can take another meanwhile; those who had one are done with the
-	 * page (acquire: against the release of their refcount_put). */
+	/* With a single reference it is ours, and nobody can take another meanwhile; those who had one are done with
+	 * the page (acquire: against the release of their refcount_put). */
 	if (unlikely(atomic_load_acquire(&p->refs.n) != 1)) {
 		put_shared(p);
 		return;

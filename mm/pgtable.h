@@ -36,8 +36,8 @@ struct page;
 /* The same for single pages from anywhere, all within one level-0 table, where nothing is mapped yet. -ENOMEM, -EEXIST:
  * a larger leaf is there; then nothing was mapped. */
 int pgtable_map_kernel_pages(vaddr_t va, struct page *const *pages, unsigned count, unsigned prot) must_check;
-/* Takes whole 4 KiB pages out of the kernel half. CPUs may remember them until tlb_flush_kernel() (mm/tlb.h), so neither
- * addresses nor pages may be used again before. */
+/* Takes whole 4 KiB pages out of the kernel half. CPUs may remember them until tlb_flush_kernel() (mm/tlb.h), so
+ * neither addresses nor pages may be used again before. */
 void pgtable_clear_kernel(vaddr_t va, uint64_t len_bytes);
 /* The same with the flush, by all CPUs. */
 void pgtable_unmap_kernel(vaddr_t va, uint64_t len_bytes);
@@ -57,8 +57,8 @@ struct pgtable_range {
 
 /*
  * Up to max ranges from *at to `last`, inclusive; *at becomes where to go on, *done says that there is nothing left.
- * Tables below root must not be freed meanwhile: a program's caller holds its LOCK_PAGETABLE lock, the kernel half needs
- * none (its tables are never freed). Any context.
+ * Tables below root must not be freed meanwhile: a program's caller holds its LOCK_PAGETABLE lock, the kernel half
+ * needs none (its tables are never freed). Any context.
  */
 unsigned pgtable_ranges(paddr_t root, uint64_t *at, uint64_t last, struct pgtable_range *out, unsigned max, bool *done);
 /* The entries on the way to va, from the root down, as far as there are any; how many. As above. */

@@ -5,10 +5,10 @@
  * right away tells all CPUs that may remember it, and waits, before a page or a table is used for anything else.
  *
  * Whom to tell.  context->cpus has a bit for each CPU that has the context's root loaded.  Loading a root forgets all
- * of the one before (SDM 3A 4.10.4.1; kernel translations are global and stay), so a CPU without the bit remembers nothing.
- * A CPU sets its bit before it loads the root, both with full barriers; a flusher changes entries, passes a full
- * barrier, and reads the bits.  If it misses a bit, the CPU will load the root after the change was visible, and finds
- * the new entries.
+ * of the one before (SDM 3A 4.10.4.1; kernel translations are global and stay), so a CPU without the bit remembers
+ * nothing. A CPU sets its bit before it loads the root, both with full barriers; a flusher changes entries, passes a
+ * full barrier, and reads the bits.  If it misses a bit, the CPU will load the root after the change was visible, and
+ * finds the new entries.
  *
  * Kernel threads run on whatever root they find ("lazy"): going from a program to idle and back then costs nothing.
  * The bit stays set, but the first flush that reaches such a CPU makes it drop the root altogether, so that an idle CPU
@@ -19,8 +19,8 @@
  * smp_call(), which may be used under a spinlock; callers collect what they can first (vm/gather.c).
  *
  * Rejected: not waiting, but keeping pages until each CPU has passed a switch (memory that is freed is wanted now);
- * generation counters by which an interrupted CPU finds out that another flush has done its work already (wins only when
- * many threads of one program unmap all the time).
+ * generation counters by which an interrupted CPU finds out that another flush has done its work already (wins only
+ * when many threads of one program unmap all the time).
  */
 #include "mm/tlb.h"
 

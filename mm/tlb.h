@@ -28,8 +28,8 @@ void mmu_context_retire(struct mmu_context *c);
 
 #define TLB_FLUSH_ALL 0xffffffffu
 /*
- * Makes every CPU forget what it knows of n pages, or of all (TLB_FLUSH_ALL). Entries were changed before the call; when
- * it returns, no CPU uses the old ones. Any context but NMI; takes no lock.
+ * Makes every CPU forget what it knows of n pages, or of all (TLB_FLUSH_ALL). Entries were changed before the call;
+ * when it returns, no CPU uses the old ones. Any context but NMI; takes no lock.
  */
 void tlb_flush(struct mmu_context *c, const uint64_t *va, unsigned n);
 /* The same for a range of the kernel's half. */

@@ -270,8 +270,9 @@ static int publish(struct task *me, struct task *t, const struct clone_args *a)
 	int err = 0;
 
 	/*
-	 * A thread created behind the back of a group exit, an exec or a stop would miss it; and a process created after its
-	 * parent was sent a stop with its whole group (under T) would run on when all others of the group stop.
+	 * A thread created behind the back of a group exit, an exec or a stop would miss it; and a process created
+	 * after its parent was sent a stop with its whole group (under T) would run on when all others of the group
+	 * stop.
 	 */
 	uint64_t pending = (me->pending.set | from->pending.set) & ~me->blocked;
 	if (from->group_exiting || from->stopping || (from->exec_task && (a->flags & CLONE_THREAD)) ||
@@ -311,8 +312,8 @@ static int prepare(struct task *me, const struct clone_args *a, struct task **ou
 	clone_registers(me, t, a);
 	if (!(a->flags & CLONE_THREAD)) {
 		t->process->pid = t->tid;
-		process_get(
-			t->process); /* the number's and the parent's reference, until reaped; the first is the task's */
+		/* the number's and the parent's reference, until reaped; the first is the task's */
+		process_get(t->process);
 	}
 	*out = t;
 	return 0;

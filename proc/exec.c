@@ -6,7 +6,11 @@
  * credentials are made. Until then any failure leaves the caller as it was, out-of-memory included.  The point of no
  * return is process_kill_other_threads; what follows are swaps of pointers that cannot fail.
  *
- * exec_script.c opening, #! lines exec_args.c strings exec_load.c ELF segments exec_stack.c vectors, auxv vdso.c the vDSO
+ *   exec_script.c   opening, #! lines
+ *   exec_args.c     strings
+ *   exec_load.c     ELF segments
+ *   exec_stack.c    vectors, auxv
+ *   vdso.c          the vDSO
  *
  * Cost: two address spaces exist for a moment, of which the new one has two or three pages. Gain: no "killed in the
  * middle of exec".

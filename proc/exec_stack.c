@@ -100,8 +100,8 @@ static int map_stack(struct exec *e, uint64_t lowest)
 	uint64_t need = EXEC_STACK_TOP - ALIGN_DOWN(lowest, (uint64_t)PAGE_SIZE);
 	uint64_t len = MIN(need + INITIAL_STACK_BYTES, MAX(limit, need));
 	const struct elf_image *image = &e->program.image;
-	/* Without PT_GNU_STACK Linux on x86-64 gives a 64-bit program a stack that is not executable (5.8 and later).
-	 * */
+	/* Without PT_GNU_STACK Linux on x86-64 gives a 64-bit program a stack that is not executable (5.8
+	 * and later). */
 	struct map_request r = {.addr = EXEC_STACK_TOP - len,
 				.len = len,
 				.flags = AREA_READ | AREA_WRITE | AREA_MAY_WRITE | AREA_GROWSDOWN | AREA_STACK |

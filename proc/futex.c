@@ -81,8 +81,8 @@ static struct area *area_at(struct aspace *as, uint64_t addr)
 	return NULL;
 }
 
-/* The object and offset of addr, counted, if its mapping is shared; otherwise *key is left alone. -EFAULT: a hole, or no
- * access. as->lock held for reading. */
+/* The object and offset of addr, counted, if its mapping is shared; otherwise *key is left alone. -EFAULT: a hole, or
+ * no access. as->lock held for reading. */
 static int shared_key(struct aspace *as, uint64_t addr, bool write, struct futex_key *key)
 {
 	struct area *a = area_at(as, addr);

@@ -14,7 +14,8 @@ struct task;
 struct futex_waitv;
 
 /* Plain futexes: 0 or how many were woken (and moved). futex_wait ends with 0, -EAGAIN, -ETIMEDOUT, -ERESTARTSYS (no
- * deadline) or -ERESTART_RESTARTBLOCK (prepared). futex_wake_op: -ENOSYS for an operation or comparison there is not. */
+ * deadline) or -ERESTART_RESTARTBLOCK (prepared). futex_wake_op: -ENOSYS for an operation or comparison there
+ * is not. */
 long futex_wait(uptr_t addr, uint32_t value, uint32_t bitset, bool shared, uint64_t deadline_ns);
 long futex_wake(uptr_t addr, int count, uint32_t bitset, bool shared);
 long futex_requeue(uptr_t from, uptr_t to, int wake, int requeue, const uint32_t *expect, bool shared);

@@ -78,7 +78,8 @@ struct futex_bucket *futex_bucket_of(const struct futex_key *key);
 int futex_enqueue(struct futex_waiter *w, uptr_t addr, uint32_t value) must_check;
 /* Off the bucket, wherever it has been moved. True: it had been woken. Afterwards nobody touches w. */
 bool futex_dequeue(struct futex_waiter *w);
-/* B held. Takes up to count (1 at least) plain waiters of the key off the bucket to `woken`: how many. -EINVAL for PI. */
+/* B held. Takes up to count (1 at least) plain waiters of the key off the bucket to `woken`: how many. -EINVAL
+ * for PI. */
 int futex_claim_locked(struct futex_bucket *b, const struct futex_key *key, int count, uint32_t bitset,
 		       struct list *woken);
 /* Wakes what was claimed. Interrupts still off since then, no lock needed. */
@@ -114,7 +115,8 @@ int futex_pi_attempt_locked(struct futex_pi_attempt *a, struct task *t) must_che
 int futex_pi_resolve(struct futex_pi_attempt *a, int err) must_check;
 /* B held: pw joins the queue. Returns where pi_walk has to begin, or NULL. */
 struct thread *futex_pi_enter_locked(struct futex_pi *s, struct futex_pi_waiter *pw) must_check;
-/* After the sleep, no lock held. addr: the word as the caller sees it. err: how the sleep ended. 0: it owns the lock. */
+/* After the sleep, no lock held. addr: the word as the caller sees it. err: how the sleep ended. 0: it owns
+ * the lock. */
 int futex_pi_finish(struct futex_pi_waiter *pw, uptr_t addr, int err) must_check;
 struct futex_pi *futex_pi_alloc(void) must_check;
 void futex_pi_free(struct futex_pi *s); /* never used; NULL is allowed */

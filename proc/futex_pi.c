@@ -9,8 +9,8 @@
  * Everything that makes, changes and ends a futex_pi happens under its bucket's lock B, the word being changed there
  * too (interrupts are off, so a missing page makes that fail; it is then brought in without the lock and the step
  * repeated).  L inside is needed only against walks of pi.c, which come from elsewhere.  Under B and L:
- *   - unlock: the first waiter's tid goes into the word and it becomes the owner in the same step.  So no third one gets
- *     in between, and who wakes up owns the lock: it has nothing to do or to check.
+ *   - unlock: the first waiter's tid goes into the word and it becomes the owner in the same step.  So no third one
+ *     gets in between, and who wakes up owns the lock: it has nothing to do or to check.
  *   - the owner ends (futex_pi_exit): the first waiter becomes the owner, but the word may lie in memory that the dead
  *     one did not even know by an address.  The waiter writes it itself as soon as it runs; until then `fixing` keeps
  *     the futex_pi, and with it the knowledge of who owns the lock, even if nobody waits any more.
@@ -19,14 +19,14 @@
  *
  * The program's word is never trusted: where it contradicts the futex_pi the answer is -EINVAL, as on Linux.
  *
- * Owners: a futex_pi is on its owner's list (F), which the owner empties when it ends.  `life` says under F whether that
- * has begun: who comes then waits until it is over (-EBUSY), and looks at the word again.
+ * Owners: a futex_pi is on its owner's list (F), which the owner empties when it ends.  `life` says under F whether
+ * that has begun: who comes then waits until it is over (-EBUSY), and looks at the word again.
  *
- * Locking: B → L → T (sched/pi.h), B → F. Grants wake the new owner before B is dropped: the old owner may have lost its
- * boost by then, and could be kept off the CPU before it came to it.
+ * Locking: B → L → T (sched/pi.h), B → F. Grants wake the new owner before B is dropped: the old owner may have lost
+ * its boost by then, and could be kept off the CPU before it came to it.
  *
- * Rejected: letting running threads take the lock before a woken waiter (as the kernel's own mutex does): the word, which
- * the program changes too, would have to be mended after each lost race.
+ * Rejected: letting running threads take the lock before a woken waiter (as the kernel's own mutex does): the word,
+ * which the program changes too, would have to be mended after each lost race.
  */
 #include <asm/errno.h>
 
@@ -237,8 +237,8 @@ static bool leave(struct futex_pi_waiter *pw)
 	return granted;
 }
 
-/* B held, and L, which it drops: the owner gives it up, the first waiter owns it. outcome says whether it must write the
- * word. */
+/* B held, and L, which it drops: the owner gives it up, the first waiter owns it. outcome says whether it must write
+ * the word. */
 static void grant_locked(struct futex_pi *s, enum futex_outcome outcome)
 {
 	struct thread *old = pi_owner(&s->pi);

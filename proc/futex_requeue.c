@@ -329,7 +329,8 @@ long futex_wait_requeue_pi(uptr_t addr, uint32_t value, uptr_t to, bool shared, 
 			err = left;
 		} else {
 			err = futex_pi_finish(&pw, to, err);
-			/* It cannot start over: the plain word has changed. The program looks at its condition again. */
+			/* It cannot start over: the plain word has changed. The program looks at its
+			 * condition again. */
 			if (err == -ERESTARTNOINTR)
 				err = -EAGAIN;
 		}

@@ -57,8 +57,8 @@ static void group_make_locked(struct process_group *g, struct session *s, int id
 }
 
 /*
- * PID 1 starts in group 0 of session 0, which have no leader and which no lookup finds.  So it is free to call setsid(2), as programs
- * started from an initramfs's script do (`exec setsid cttyhack sh`).
+ * PID 1 starts in group 0 of session 0, which have no leader and which no lookup finds.  So it is free to call
+ * setsid(2), as programs started from an initramfs's script do (`exec setsid cttyhack sh`).
  */
 int group_create_first(struct process *p)
 {

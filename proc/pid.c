@@ -7,9 +7,9 @@
  * number means is a two-level table, so a look-up is two loads. Table pages come when first needed and stay: 4 KiB
  * for 128 numbers.
  *
- * Locking: pid_lock (a leaf) guards changes of bitmap and table. Look-ups of tasks and processes take no lock: the table
- * borrows, whoever ends an object clears its slot first, and its memory is freed by rcu_defer() (sync/rcu.h), so a
- * look-up that found it can still try to take a reference (refcount_get_unless_zero).
+ * Locking: pid_lock (a leaf) guards changes of bitmap and table. Look-ups of tasks and processes take no lock: the
+ * table borrows, whoever ends an object clears its slot first, and its memory is freed by rcu_defer() (sync/rcu.h), so
+ * a look-up that found it can still try to take a reference (refcount_get_unless_zero).
  */
 #include <asm/errno.h>
 

@@ -217,8 +217,8 @@ void process_take_lead(struct task *t);
 /* Lets a vfork parent go on. The calling thread execs or exits. */
 void process_vfork_done(struct task *t);
 
-/* wait4/waitid. idtype, id, options as waitid(2), plus the __W… flags. Returns pid or 0 (WNOHANG, nothing) or -errno.
- * */
+/* wait4/waitid. idtype, id, options as waitid(2), plus the __W… flags. Returns pid or 0 (WNOHANG, nothing)
+ * or -errno. */
 struct wait_result {
 	int pid, status, code, signal_uid; /* status as wait4 encodes it; code CLD_*; signal_uid: the child's uid */
 	struct usage usage;

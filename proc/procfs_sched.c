@@ -1,6 +1,7 @@
 /*
  * What the scheduler counted and how it is set: /proc/schedstat and /proc/[pid]/schedstat in the formats of Linux's
- * sched-stats document (version 15), /proc/[pid]/autogroup (man 7 sched), and the numbers in /proc/sys/kernel that ps, chrt, rt-tests and stress-ng read.
+ * sched-stats document (version 15), /proc/[pid]/autogroup (man 7 sched), and the numbers in /proc/sys/kernel that ps,
+ * chrt, rt-tests and stress-ng read.
  */
 #include <arch/cpu.h>
 #include <asm/errno.h>

@@ -61,8 +61,8 @@ static int area_unregister(struct task *t, uptr_t area, uint32_t len, uint32_t s
 	return 0;
 }
 
-/* The length of Linux before 6.3 wants that length's alignment, any other the structure's own: here they are the same.
- * */
+/* The length of Linux before 6.3 wants that length's alignment, any other the structure's own: here they are
+ * the same. */
 static bool length_and_place_ok(uptr_t area, uint32_t len)
 {
 	return len >= RSEQ_ORIGINAL_BYTES && IS_ALIGNED(area.v, RSEQ_ALIGN);

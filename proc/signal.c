@@ -295,8 +295,8 @@ void group_stop_clear_locked(struct process *p)
 	}
 }
 
-/* S held. A thread to tell of a process-directed signal: the caller if it may, else the first that does not block it.
- * */
+/* S held. A thread to tell of a process-directed signal: the caller if it may, else the first that does not
+ * block it. */
 static struct task *choose_locked(struct process *p, int sig)
 {
 	struct task *t, *sleeper = NULL;

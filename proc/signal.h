@@ -69,8 +69,8 @@ struct sighand {
 };
 
 /* --- sending ----------------------------------------------------------------------------------------------------- */
-/* Any context unless said. info NULL: SI_KERNEL. signo 0 only probes. 0 (also when ignored), -EAGAIN (queue full, real-time
- * signals only). */
+/* Any context unless said. info NULL: SI_KERNEL. signo 0 only probes. 0 (also when ignored), -EAGAIN (queue full,
+ * real-time signals only). */
 int signal_send_task(struct task *t, int signo, const struct signal_info *info) must_check;
 int signal_send_process(struct process *p, int signo, const struct signal_info *info) must_check;
 /* kill(2), rt_sigqueueinfo(2): one process, a group (0, <-1) or everybody (-1), with permission checks for the

@@ -86,8 +86,8 @@ struct async_task {
 
 /* In the caller's storage, with one reference, the caller's. */
 void async_task_init(struct async_task *t, const struct async_ops *ops, enum async_priority priority);
-/* Has it polled, by the executor of this CPU, for the first time soon. Any context in which async_wake may be called.
- * */
+/* Has it polled, by the executor of this CPU, for the first time soon. Any context in which async_wake may
+ * be called. */
 void async_spawn(struct async_task *t);
 void async_put(struct async_task *t);
 static inline void async_get(struct async_task *t)

@@ -2,8 +2,8 @@
  * Work and CPUs brought together after a thread has been placed.
  *
  * An idle CPU, before it halts, takes a waiting thread from the CPU that has most of them (balance_steal).  While it
- * halts it sees nothing, so a CPU that puts a running thread back on its queue, or that finds itself with others waiting
- * when its tick comes, invites one idle CPU to look (balance_invite).
+ * halts it sees nothing, so a CPU that puts a running thread back on its queue, or that finds itself with others
+ * waiting when its tick comes, invites one idle CPU to look (balance_invite).
  *
  * CPUs that are all busy are compared by the sum of their threads' shares (group.c), by a busy one, in its tick, every
  * BALANCE_NS: it gives a thread away if the difference gets smaller by that.  If a thread would only carry the

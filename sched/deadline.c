@@ -9,8 +9,8 @@
  * a period now; otherwise who sleeps at the right moments would get more.
  *
  * Admission: the bandwidths (runtime / period) of all DEADLINE threads may not exceed 95 % of the CPUs.  They may run
- * anywhere, so a thread's affinity must leave out none.  Then no thread is late by more than the longest run time on one
- * CPU, and by a bounded time on several.
+ * anywhere, so a thread's affinity must leave out none.  Then no thread is late by more than the longest run time on
+ * one CPU, and by a bounded time on several.
  *
  * A thread that inherits a deadline (priority inheritance) is ordered by it and has no budget meanwhile: it has the CPU
  * for as long as it holds the lock, which whoever wrote that critical section answers for.

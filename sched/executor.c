@@ -196,8 +196,8 @@ static always_inline void run_task(struct executor *e, struct async_task *t)
 		let_go(e, t);
 		return;
 	}
-	/* Before the poll: whoever wakes from here on gets another one. It is set, so subtracting clears it, and the one
-	 * instruction also says whether somebody cancelled up to now. */
+	/* Before the poll: whoever wakes from here on gets another one. It is set, so subtracting clears it, and the
+	 * one instruction also says whether somebody cancelled up to now. */
 	uint32_t state = __atomic_fetch_sub(&t->state, TASK_QUEUED, __ATOMIC_ACQ_REL);
 	e->polls++;
 	if (unlikely(state & TASK_CANCELLED)) {

@@ -2,48 +2,48 @@
  * Scheduling groups: theory.
  *
  * What they are for.  Time is shared first among groups, by their weights, and what a group gets among its threads, by
- * theirs: a session that runs one program gets as much as one that runs ten.  A thread of the root group (kernel threads,
- * PID 1, who never was in a session) stands for itself, as if it were a group with its own weight.
+ * theirs: a session that runs one program gets as much as one that runs ten.  A thread of the root group (kernel
+ * threads, PID 1, who never was in a session) stands for itself, as if it were a group with its own weight.
  *
- * One flat queue.  There is no queue of groups.  A thread's part of the CPU is known without one: it is the group's weight
- * times the thread's own by the weight of all runnable threads of the group.  That is its `share`, what it counts in the
- * queue's mean; `vrate`, virtual nanoseconds per nanosecond, is the same once more, not rounded: a share below 1 counts
- * as 1, but is charged for exactly.  So who runs next is one decision over all threads of the CPU, and a thread that
- * wakes up has to wait for one turn, not for its group's and then its own.
+ * One flat queue.  There is no queue of groups.  A thread's part of the CPU is known without one: it is the group's
+ * weight times the thread's own by the weight of all runnable threads of the group.  That is its `share`, what it
+ * counts in the queue's mean; `vrate`, virtual nanoseconds per nanosecond, is the same once more, not rounded: a share
+ * below 1 counts as 1, but is charged for exactly.  So who runs next is one decision over all threads of the CPU, and a
+ * thread that wakes up has to wait for one turn, not for its group's and then its own.
  *
- * When nobody pays for it.  As long as all fair threads that are runnable on a CPU belong to one group, the factor is the
- * same for all of them and left out: the CPU is plain, rq->group names the group, and all there is to do is to compare
- * that when a thread comes.  It is also plain while nothing but one thread runs, whatever group comes after whatever other.
- * When a thread of a second group comes while others are there, rq->group becomes NULL, which sends all who come, go or
- * are picked the longer way below; the first group's load is then known without having been counted, being the CPU's.
- * The CPU is plain again when one group is left and nobody's factor is in use any more (rq->scaled is how many threads
- * have one).
+ * When nobody pays for it.  As long as all fair threads that are runnable on a CPU belong to one group, the factor is
+ * the same for all of them and left out: the CPU is plain, rq->group names the group, and all there is to do is to
+ * compare that when a thread comes.  It is also plain while nothing but one thread runs, whatever group comes after
+ * whatever other. When a thread of a second group comes while others are there, rq->group becomes NULL, which sends all
+ * who come, go or are picked the longer way below; the first group's load is then known without having been counted,
+ * being the CPU's. The CPU is plain again when one group is left and nobody's factor is in use any more (rq->scaled is
+ * how many threads have one).
  *
  * Shares change with each thread that comes or goes.  Only the thread that comes and the one that runs get their new
  * share at once, others when they are picked: what they wait with is out of date by then, but nobody is charged by it.
  * Who was charged by a factor that has become smaller since may wait far behind all others, though, and would only be
- * picked when they have come that far.  Such threads are last by deadline: so each pick first looks at the last ones, at
- * most TRIM of them, and puts right who has at least twice what it should have.
+ * picked when they have come that far.  Such threads are last by deadline: so each pick first looks at the last ones,
+ * at most TRIM of them, and puts right who has at least twice what it should have.
  *
- * A new share leaves what a thread is owed, or owes, as it is in real time: its distance from the mean, and what is left
- * of its request, are stretched by the new rate over the old.  Requests that are kept while a thread is in no queue are at
- * the thread's own rate.  The one thing not stretched is the deadline of a woken thread, which is earlier than its request
- * is long: its head start is to bring it ahead of others whatever the size of its group; it costs them nothing since it
- * must not owe anything.
+ * A new share leaves what a thread is owed, or owes, as it is in real time: its distance from the mean, and what is
+ * left of its request, are stretched by the new rate over the old.  Requests that are kept while a thread is in no
+ * queue are at the thread's own rate.  The one thing not stretched is the deadline of a woken thread, which is earlier
+ * than its request is long: its head start is to bring it ahead of others whatever the size of its group; it costs them
+ * nothing since it must not owe anything.
  *
- * Several CPUs.  A group's load is that of all CPUs: its threads' shares on each add up to its weight.  What runs on other
- * CPUs is added up at most every OTHERS_NS by whoever needs it, without a lock: the sum is a little old.
+ * Several CPUs.  A group's load is that of all CPUs: its threads' shares on each add up to its weight.  What runs on
+ * other CPUs is added up at most every OTHERS_NS by whoever needs it, without a lock: the sum is a little old.
  *
- * The balancer compares CPUs by the sum of the shares of what runs there, so that four threads of one session do not weigh
- * more than the one of another, and each of the two gets a CPU where there are two.
+ * The balancer compares CPUs by the sum of the shares of what runs there, so that four threads of one session do not
+ * weigh more than the one of another, and each of the two gets a CPU where there are two.
  *
- * Locks and lifetime.  rq->group, group_cpu.load and a thread's share belong to the queue's lock, as does t->group.  Each
- * thread has a reference to its group; rq->group has none: it is only looked at for a thread that is runnable there, or
- * compared.  group_cpu.load is 0 while the CPU is plain.
+ * Locks and lifetime.  rq->group, group_cpu.load and a thread's share belong to the queue's lock, as does t->group.
+ * Each thread has a reference to its group; rq->group has none: it is only looked at for a thread that is runnable
+ * there, or compared.  group_cpu.load is 0 while the CPU is plain.
  *
- * Rejected: a queue per group and CPU, and one of the groups' queues above (two decisions for each switch, and two waits
- * for each wake-up; moving a CPU between one and several groups means moving all threads); brought up to date at once when
- * a share changes (linear in the group's threads for each wake-up).
+ * Rejected: a queue per group and CPU, and one of the groups' queues above (two decisions for each switch, and two
+ * waits for each wake-up; moving a CPU between one and several groups means moving all threads); brought up to date at
+ * once when a share changes (linear in the group's threads for each wake-up).
  */
 #include "sched/group.h"
 

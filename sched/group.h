@@ -11,7 +11,8 @@
 struct sched_group;
 struct thread;
 
-/* A group with nice value 0 and a number of its own; returned owned. -ENOMEM. Thread context, once all CPUs are there. */
+/* A group with nice value 0 and a number of its own; returned owned. -ENOMEM. Thread context, once all CPUs
+ * are there. */
 int sched_group_create(struct sched_group **out) must_check;
 /* Drops a reference; NULL: none. Any context. */
 void sched_group_put(struct sched_group *g);

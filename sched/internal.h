@@ -32,8 +32,8 @@ int timer_cpu_prepare(unsigned cpu) must_check;
 void load_update(uint64_t now);
 /* stats.c: threads that run, wait to run, or wait uninterruptibly, on all CPUs. */
 uint32_t sched_active_threads(void);
-/* sched.c: executor_wake(cpu) will be called at this CPU's next switch, which is asked for. Interrupts off; any lock may
- * be held. */
+/* sched.c: executor_wake(cpu) will be called at this CPU's next switch, which is asked for. Interrupts off; any lock
+ * may be held. */
 void sched_kick_executor(uint32_t cpu);
 /* For tests, in the test image only: called in the middle of each switch, under the run queue's lock. */
 extern void (*sched_test_hook)(void);

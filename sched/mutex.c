@@ -158,7 +158,8 @@ static noinline int lock_slow(struct mutex *m, bool killable)
 		} else if (l->first == &w) {
 			reserve_locked(l);
 		}
-		/* Free, reserved for who stood first until now, and that is no longer true: nobody else will come for it. */
+		/* Free, reserved for who stood first until now, and that is no longer true: nobody else will come for
+		 * it. */
 		bool again = l->first == &w && !pi_owner(l);
 		t->wait_reason = m->name;
 		WRITE_ONCE(t->state, again ? THREAD_RUNNABLE : state);

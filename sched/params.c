@@ -3,8 +3,8 @@
  * inheritance.
  *
  * A change takes the thread out of whatever it is in (change_begin), alters the fields, derives the effective ones
- * (thread_set_effective), and puts it back with the lag it had, in real time (change_end); nobody gains or loses time by
- * it.  All under the lock of the thread's queue.
+ * (thread_set_effective), and puts it back with the lag it had, in real time (change_end); nobody gains or loses time
+ * by it.  All under the lock of the thread's queue.
  */
 #include <asm/errno.h>
 

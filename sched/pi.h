@@ -66,9 +66,9 @@ static always_inline struct thread *pi_owner(const struct pi_lock *l)
 }
 
 /*
- * L held.  w (thread set, nothing else) enters the queue: PI_WAITERS is set by the caller, who has seen to it that there
- * is an owner.  Returns that owner counted if the chain has to be walked from it (pi_walk, after L is dropped): its
- * priority has changed while it waits itself, or `always` and it waits. Else NULL.
+ * L held.  w (thread set, nothing else) enters the queue: PI_WAITERS is set by the caller, who has seen to it that
+ * there is an owner.  Returns that owner counted if the chain has to be walked from it (pi_walk, after L is dropped):
+ * its priority has changed while it waits itself, or `always` and it waits. Else NULL.
  */
 struct thread *pi_enter_locked(struct pi_lock *l, struct pi_waiter *w, bool always) must_check;
 /* L held. w gives up. Returns as pi_enter_locked: the owner may have lost a boost that it had passed on. */

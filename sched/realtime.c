@@ -7,8 +7,8 @@
  * ends; so a pre-empted thread goes on with the rest of its turn.
  *
  * The throttle.  A real-time thread that never sleeps would take the CPU for good, the shell included.  So of each
- * period (1 s) real-time threads have 950 ms while fair threads wait, per CPU; the rest is the fair threads'.  The end of
- * a period is noticed by a tick, or by the next real-time thread that wakes up.  With no
+ * period (1 s) real-time threads have 950 ms while fair threads wait, per CPU; the rest is the fair threads'.  The end
+ * of a period is noticed by a tick, or by the next real-time thread that wakes up.  With no
  * fair thread waiting there is nothing to throttle for, and the real-time threads run on.  A period begins with the
  * first real-time run after the one before has ended.
  */

@@ -20,11 +20,11 @@
  * eligibility alone, whatever the slices, and nobody's lag exceeds the longest slice; while a short slice buys early
  * service in small pieces.  sched_setattr() sets the slice (sched_runtime).
  *
- * Waking up.  The first request after a sleep is short (SLICE_WOKEN_NS), and its deadline a usual slice earlier than its
- * length says: so an interactive thread that owes nothing goes before all that compute, whose deadlines are ahead of V,
- * at once or at the latest when the present turn ends, however many they are; among several that woke it is first come,
- * first served.  A heavy weight comes earlier, a light one (from nice 8 on) waits for its turn like the rest.  It costs
- * nobody his share, since it only goes to who is eligible.
+ * Waking up.  The first request after a sleep is short (SLICE_WOKEN_NS), and its deadline a usual slice earlier than
+ * its length says: so an interactive thread that owes nothing goes before all that compute, whose deadlines are ahead
+ * of V, at once or at the latest when the present turn ends, however many they are; among several that woke it is first
+ * come, first served.  A heavy weight comes earlier, a light one (from nice 8 on) waits for its turn like the rest.  It
+ * costs nobody his share, since it only goes to who is eligible.
  *
  * Who sleeps keeps its lag.  A credit is kept as it is, at most LAG_SLICES requests.  A debt is paid by waiting, as it
  * would be on the queue: it shrinks as V moves on, so what is kept is the vruntime.  Putting a thread with a lag on the

@@ -14,11 +14,12 @@
  * convoy: two threads that take turns by sleeping would else go on so for ever, since whoever comes back finds a writer
  * that does not run yet.  Readers are not known by name, so nobody spins for them.
  *
- * RW_QUEUE is set and cleared under the queue's lock, and set exactly while the queue is not empty.  A release that sees
- * it takes that lock, and finds the waiter or somebody who has served it: so no grant is lost.
+ * RW_QUEUE is set and cleared under the queue's lock, and set exactly while the queue is not empty.  A release that
+ * sees it takes that lock, and finds the waiter or somebody who has served it: so no grant is lost.
  *
- * Memory order: taking is an acquire, releasing a release on the word; a grant is made under the queue's lock, which the
- * waiter takes before it goes on, so all that the last holder wrote is seen, and the waiter's stack outlives the grant.
+ * Memory order: taking is an acquire, releasing a release on the word; a grant is made under the queue's lock, which
+ * the waiter takes before it goes on, so all that the last holder wrote is seen, and the waiter's stack outlives the
+ * grant.
  *
  * Not recursive, also for readers: a writer that comes between the two would deadlock them.
  *
@@ -139,8 +140,8 @@ static noinline int lock_slow(struct rwlock *l, bool writer, bool killable)
 		return 0;
 	irqflags_t f = spin_lock(&l->lock);
 	list_push_back(&l->waiters, &w.node);
-	/* The lock may have been released just before: from here on releases come to the queue, and we are the first who
-	 * can grant. */
+	/* The lock may have been released just before: from here on releases come to the queue, and we are the first
+	 * who can grant. */
 	__atomic_fetch_or(&l->state, RW_QUEUE, __ATOMIC_ACQ_REL);
 	grant_locked(l);
 	for (;;) {

@@ -3,8 +3,8 @@
  * does.  splitmix64: each seed gives another sequence, also neighbouring ones.
  *
  * Drawn are: whether a woken thread interrupts the running one, on which of its CPUs it is put, which of two candidates
- * runs next, and how long until the running one is interrupted though its request is not served.  None of them can break
- * a promise of the scheduler but the one of fairness, for a while.
+ * runs next, and how long until the running one is interrupted though its request is not served.  None of them can
+ * break a promise of the scheduler but the one of fairness, for a while.
  */
 #include "sched/seed.h"
 

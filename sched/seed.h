@@ -1,6 +1,7 @@
 /*
  * Perturbed schedules: `sched_seed=N` on the command line makes the scheduler take some of its free decisions by lot,
- * from a generator that N starts, so that rare interleavings become likely; with QEMU's -icount the same N gives the same
+ * from a generator that N starts, so that rare interleavings become likely; with QEMU's -icount the same N gives the
+ * same
  * run.  Without the word the cost is a look at one flag.
  */
 #pragma once

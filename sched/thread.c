@@ -9,8 +9,8 @@
  * cannot fail.  A new thread begins in thread_begin() with interrupts off, as if it returned from a switch, and does
  * what every thread does after one.
  *
- * Death: thread_exit() switches away and sets DEAD.  Nobody can free a stack they stand on, so the next thread on the CPU
- * does it (sched_finish_switch → thread_reap): stack to the cache, off the list, reference dropped.
+ * Death: thread_exit() switches away and sets DEAD.  Nobody can free a stack they stand on, so the next thread on the
+ * CPU does it (sched_finish_switch → thread_reap): stack to the cache, off the list, reference dropped.
  *
  * All threads are on one list under thread_list_lock, for ps and the monitor; the idle threads are not.
  */

@@ -8,8 +8,8 @@
  *
  * Unless the waker is about to sleep itself: then the woken thread may have its CPU, which is cheaper than to interrupt
  * another one, and takes no parallelism away.  wait queues may say so (WAKE_SYNC).  Otherwise it is guessed from what
- * the waker did before: if PINGS_SURE times in a row it woke exactly one thread and slept within PING_NS, as who sends a
- * request and waits for the answer does, it will this time.
+ * the waker did before: if PINGS_SURE times in a row it woke exactly one thread and slept within PING_NS, as who sends
+ * a request and waits for the answer does, it will this time.
  *
  * A thread that is still being switched away from (on_cpu) stays with its CPU: only that one can run it without waiting
  * for its registers.  If it has to wait there, others take it from there as they take any (balance.c).

@@ -36,8 +36,8 @@ extern struct lockdep_stack *(*lockdep_current)(void);
 /* sleeping: it may sleep, else it spins and interrupts must be off. */
 void lockdep_acquire(const void *lock, unsigned rank, const char *name, bool sleeping);
 void lockdep_release(const void *lock);
-/* Records a lock got by a try-lock: it cannot deadlock by itself, so its rank is not compared with those already held.
- * */
+/* Records a lock got by a try-lock: it cannot deadlock by itself, so its rank is not compared with those
+ * already held. */
 void lockdep_acquire_tried(const void *lock, unsigned rank, const char *name, bool sleeping);
 /* Panics unless the caller may sleep here: thread context, no spinlock and, once the system is up, interrupts on.
  * lockdep_acquire() of a lock that sleeps asks for the first two itself, and names both locks. */

@@ -8,19 +8,20 @@
  *
  * Sections have interrupts off, so a CPU is in one at most, and it is over soon.  Each CPU counts its steps into and
  * out of sections: an odd number means inside.  A batch of deferred objects is closed together with a look at these
- * numbers; it may be freed once each CPU that was inside then has another number.  Only then: a reader that entered later
- * cannot have found the objects, since they had been taken out before.
+ * numbers; it may be freed once each CPU that was inside then has another number.  Only then: a reader that entered
+ * later cannot have found the objects, since they had been taken out before.
  *
  * Memory order.  Reader: (R1) number becomes odd, (R2) full fence, (R3) reads the table.  Writer: (W1) takes the object
- * out, (W2) full fence, (W3) looks at the number.  If W3 sees an even number, R1 comes after it, so R3 comes after W1 and
- * finds the object no more.  If it sees an odd one, it waits for the next, which rcu_leave() releases after the section's
- * last read.
+ * out, (W2) full fence, (W3) looks at the number.  If W3 sees an even number, R1 comes after it, so R3 comes after W1
+ * and finds the object no more.  If it sees an odd one, it waits for the next, which rcu_leave() releases after the
+ * section's last read.
  *
- * Batches are per CPU: one is open, one waits. Nobody waits for a batch: whoever fills the open one looks whether the other
- * can go.  So up to two batches a CPU stay, at most 128 objects, until somebody defers more or asks by rcu_drain().
+ * Batches are per CPU: one is open, one waits. Nobody waits for a batch: whoever fills the open one looks whether the
+ * other can go.  So up to two batches a CPU stay, at most 128 objects, until somebody defers more or asks by
+ * rcu_drain().
  *
- * Rejected: a count of readers (two locked instructions on a shared line for each look-up); a thread that frees (a section
- * is a path long at most, so the next free can look); readers that may sleep (nobody needs to).
+ * Rejected: a count of readers (two locked instructions on a shared line for each look-up); a thread that frees (a
+ * section is a path long at most, so the next free can look); readers that may sleep (nobody needs to).
  */
 #include "sync/rcu.h"
 

@@ -1,5 +1,6 @@
 /*
- * Reading what may be taken away: memory is freed only after all who may be looking at it have finished.  Theory in rcu.c.
+ * Reading what may be taken away: memory is freed only after all who may be looking at it have finished.  Theory in
+ * rcu.c.
  */
 #pragma once
 
@@ -19,8 +20,8 @@ struct rcu_cpu {
 extern struct rcu_cpu rcu_cpus[CPUS_MAX];
 
 /*
- * A section: what is seen inside is not freed before it ends, if it is freed by rcu_defer() after nobody can find it any
- * more. Interrupts are off: no sleeping. Sections do not nest.
+ * A section: what is seen inside is not freed before it ends, if it is freed by rcu_defer() after nobody can find it
+ * any more. Interrupts are off: no sleeping. Sections do not nest.
  */
 static always_inline irqflags_t rcu_enter(void)
 {

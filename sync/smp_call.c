@@ -1,18 +1,19 @@
 /*
  * Running a function on other CPUs: theory.
  *
- * Each CPU has one slot for the call it is making, and one inbox: a bit for each CPU that wants something of it.  A caller
- * fills its slot, sets its bit in the inboxes of those it calls, interrupts the ones whose inbox was empty (the others have
- * an interrupt on its way), and waits until all have cleared their bit in slot->pending.  Nothing is allocated, no lock is
- * taken, callers do not wait for one another, and a CPU that many call at once takes one interrupt.
+ * Each CPU has one slot for the call it is making, and one inbox: a bit for each CPU that wants something of it.  A
+ * caller fills its slot, sets its bit in the inboxes of those it calls, interrupts the ones whose inbox was empty (the
+ * others have an interrupt on its way), and waits until all have cleared their bit in slot->pending.  Nothing is
+ * allocated, no lock is taken, callers do not wait for one another, and a CPU that many call at once takes one
+ * interrupt.
  *
- * The caller keeps interrupts off, so the slot is its own for the time.  Two CPUs that call each other would then wait for
- * ever, and so would one that holds a spinlock which the called one is waiting for with interrupts off.  Therefore whoever
- * waits for another CPU with interrupts off serves its own inbox meanwhile: spin_wait() and smp_relax() are the two loops
- * in the kernel where that happens.
+ * The caller keeps interrupts off, so the slot is its own for the time.  Two CPUs that call each other would then wait
+ * for ever, and so would one that holds a spinlock which the called one is waiting for with interrupts off.  Therefore
+ * whoever waits for another CPU with interrupts off serves its own inbox meanwhile: spin_wait() and smp_relax() are the
+ * two loops in the kernel where that happens.
  *
- * Memory order.  slot → inbox: the release of the inbox bit and the acquire of its exchange pass the slot's contents, and
- * all the caller wrote before.  pending: released by each callee after fn, acquired by the caller.
+ * Memory order.  slot → inbox: the release of the inbox bit and the acquire of its exchange pass the slot's contents,
+ * and all the caller wrote before.  pending: released by each callee after fn, acquired by the caller.
  *
  * Rejected: a queue of requests (allocation, or a node for each pair of CPUs on the stack); waiting with interrupts on
  * (then another thread of this CPU could want the slot, and calls under a spinlock, which is what unmapping pages does,
@@ -84,8 +85,8 @@ void smp_call(uint64_t mask, void (*fn)(void *arg), void *arg)
 			if (!__atomic_fetch_or(&inboxes[cpu].callers, BIT(me), __ATOMIC_ACQ_REL))
 				smp_interrupt(cpu, IRQ_CALL);
 		}
-		/* Also if a panic begins meanwhile and they do not answer: this CPU will be stopped here, rather than go
-		 * on as if they had. */
+		/* Also if a panic begins meanwhile and they do not answer: this CPU will be stopped here, rather than
+		 * go on as if they had. */
 		while (atomic_load_acquire(&s->pending))
 			smp_relax();
 	}

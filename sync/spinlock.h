@@ -4,9 +4,9 @@
  * Taking one saves and disables interrupts on this CPU, so a handler can never spin on what its own CPU holds, and the
  * holder is never pre-empted.  Never sleep, copy to or from a program, or do slow I/O under one.
  *
- * Whoever waits looks until the lock is free and then tries to take it: first come is not first served.  Rejected: tickets,
- * which are fair, but where the host has fewer processors than the guest, a waiter whose turn it is may be the one the
- * host does not run, and all others wait for it (measured: a hundred times slower with four on two).
+ * Whoever waits looks until the lock is free and then tries to take it: first come is not first served.  Rejected:
+ * tickets, which are fair, but where the host has fewer processors than the guest, a waiter whose turn it is may be the
+ * one the host does not run, and all others wait for it (measured: a hundred times slower with four on two).
  *
  *     irqflags_t f = spin_lock(&q->lock);
  *     …

@@ -1,5 +1,5 @@
-/* Structures that grow with the kernel's age: openat2's open_how, clone3's clone_args (man 2 openat2, "Extensibility").
- * */
+/* Structures that grow with the kernel's age: openat2's open_how, clone3's clone_args (man 2
+ * openat2, "Extensibility"). */
 #pragma once
 
 #include "lib/types.h"

@@ -195,8 +195,7 @@ long sys_readlinkat(const struct syscall_args *a)
 	return readlink_at(arg_int(a, 0), arg_uptr(a, 1), arg_uptr(a, 2), arg_int(a, 3));
 }
 
-/* --- attributes -----------------------------------------------------------------------------------------------------
- * */
+/* --- attributes --------------------------------------------------------------------------------------------------- */
 
 static long setattr_at(int dirfd, uptr_t path, unsigned flags, struct attr_change *c)
 {
@@ -423,8 +422,7 @@ long sys_faccessat2(const struct syscall_args *a)
 	return access_at(arg_int(a, 0), arg_uptr(a, 1), arg_uint(a, 2), arg_uint(a, 3));
 }
 
-/* --- where the process is -------------------------------------------------------------------------------------------
- * */
+/* --- where the process is ----------------------------------------------------------------------------------------- */
 
 static int enter_directory(const struct path *at, bool root)
 {
@@ -495,8 +493,7 @@ long sys_umask(const struct syscall_args *a)
 	return old;
 }
 
-/* --- mounts ---------------------------------------------------------------------------------------------------------
- * */
+/* --- mounts ------------------------------------------------------------------------------------------------------- */
 
 /* An optional string: NULL stays NULL. */
 static int optional_string(uptr_t p, char **out)

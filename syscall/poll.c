@@ -149,8 +149,7 @@ static long poll_loop(struct poll_call *c, long (*scan)(struct poll_call *c, voi
 	return ready;
 }
 
-/* --- poll ------------------------------------------------------------------------------------------------------------
- * */
+/* --- poll --------------------------------------------------------------------------------------------------------- */
 
 struct poll_list {
 	struct pollfd *fds;
@@ -234,8 +233,8 @@ long sys_poll(const struct syscall_args *a)
 	return -ERESTART_RESTARTBLOCK;
 }
 
-/* ppoll and pselect6 wait with another signal mask; it stays for the handler's sake until the handler's frame is built.
- * */
+/* ppoll and pselect6 wait with another signal mask; it stays for the handler's sake until the handler's frame
+ * is built. */
 static int mask_for_wait(uptr_t p, uint64_t size, bool *begun)
 {
 	uint64_t mask;
@@ -293,8 +292,7 @@ long sys_ppoll(const struct syscall_args *a)
 	return n;
 }
 
-/* --- select ----------------------------------------------------------------------------------------------------------
- * */
+/* --- select ------------------------------------------------------------------------------------------------------- */
 
 enum { SET_READ, SET_WRITE, SET_EXCEPT, SETS };
 

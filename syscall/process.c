@@ -227,8 +227,7 @@ long sys_times(const struct syscall_args *a)
 	return (long)(clock_monotonic_ns() / tick_ns);
 }
 
-/* --- who is who ------------------------------------------------------------------------------------------------------
- * */
+/* --- who is who --------------------------------------------------------------------------------------------------- */
 
 long sys_getpid(const struct syscall_args *a)
 {

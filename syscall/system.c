@@ -1,5 +1,5 @@
-/* The machine as a whole: names, memory and load figures, the log, random numbers, reboot; and other programs' memory.
- * */
+/* The machine as a whole: names, memory and load figures, the log, random numbers, reboot; and other
+ * programs' memory. */
 #include <linux/capability.h>
 #include <linux/random.h>
 #include <linux/reboot.h>

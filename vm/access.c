@@ -3,8 +3,9 @@
  * taken, then a copy through the direct map.
  *
  * Between the fault and the copy the page may go again; then both are repeated.  The copy is made under table_lock, a
- * microsecond: so no fork turns the page that is being written into one of the child's, no copy-on-write of the program's
- * own leaves the written one behind, and no vm_object_sync() has cleaned the page by the time it is written to.
+ * microsecond: so no fork turns the page that is being written into one of the child's, no copy-on-write of the
+ * program's own leaves the written one behind, and no vm_object_sync() has cleaned the page by the time it is written
+ * to.
  */
 #include <asm/errno.h>
 #include "lib/string.h"

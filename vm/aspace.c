@@ -98,8 +98,8 @@ void aspace_put(struct aspace *as)
 	zap_dead(as);
 	while ((a = area_pop_any(as)) != NULL)
 		area_bury(&dead, a);
-	/* Truncation may have read entries until the last area left its object's tree; now nobody can reach the tables.
-	 * */
+	/* Truncation may have read entries until the last area left its object's tree; now nobody can reach
+	 * the tables. */
 	pgtable_destroy(as->mmu.root);
 	__atomic_fetch_sub(&vm_pagetable_pages, as->tables_counted, __ATOMIC_RELAXED);
 	area_free_list(dead);

@@ -17,8 +17,8 @@
 #include "vm/gather.h"
 
 /*
- * Empty in between. Otherwise one thread could already write to the new page, tell another of it, and that one, with the
- * old translation, would not find what was written.
+ * Empty in between. Otherwise one thread could already write to the new page, tell another of it, and that one, with
+ * the old translation, would not find what was written.
  */
 void entry_replace(struct aspace *as, pte_t *e, uint64_t va, pte_t new)
 {

@@ -1,10 +1,10 @@
 /*
  * How a further processor gets from real mode to C.
  *
- * A start-up message makes it run at a page of our choice below 1 MiB, in real mode (SDM 3A 8.4.4), so the code up to long
- * mode is copied to AP_PAGE, memory that start.c keeps free. It takes the same steps as boot.S, on tables of its own
- * (smp.c fills them): the kernel's root, with the lowest 16 MiB also at their physical addresses.  All processors may be
- * in here at once: nothing is written but registers, and there is no stack until each has found its own.
+ * A start-up message makes it run at a page of our choice below 1 MiB, in real mode (SDM 3A 8.4.4), so the code up to
+ * long mode is copied to AP_PAGE, memory that start.c keeps free. It takes the same steps as boot.S, on tables of its
+ * own (smp.c fills them): the kernel's root, with the lowest 16 MiB also at their physical addresses.  All processors
+ * may be in here at once: nothing is written but registers, and there is no stack until each has found its own.
  */
 #include <asm/processor-flags.h>
 

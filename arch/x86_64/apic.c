@@ -128,7 +128,8 @@ void lapic_cpu_init(void)
 void lapic_send(uint32_t hardware_id, uint32_t command)
 {
 	if (x2apic) {
-		/* The MSR write is no barrier for the stores before it (SDM 3A 10.12.3), which the receiver is to see. */
+		/* The MSR write is no barrier for the stores before it (SDM 3A 10.12.3), which the receiver is
+		 * to see. */
 		__asm__ volatile("mfence; lfence" : : : "memory");
 		wrmsr(MSR_X2APIC + LAPIC_COMMAND / 16, (uint64_t)hardware_id << 32 | command);
 		return;

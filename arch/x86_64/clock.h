@@ -14,7 +14,8 @@ struct clocksource {
 	uint64_t mask;	  /* it wraps here; a power of two less one */
 	unsigned looks;	  /* within so many reads it has to be seen to change, else it stands still */
 	bool by_itself;	  /* keeps counting while nobody looks */
-	/* Finds it and sets it going; false: this machine has none. Few accesses, no waiting. Boot CPU, interrupts off. */
+	/* Finds it and sets it going; false: this machine has none. Few accesses, no waiting. Boot CPU,
+	 * interrupts off. */
 	bool (*start)(struct clocksource *s);
 	void (*stop)(void);	/* undoes start(); NULL: nothing to undo */
 	uint64_t (*read)(void); /* counts up. Any context, any CPU */

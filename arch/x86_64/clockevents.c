@@ -1,6 +1,6 @@
 /*
- * The local APIC timer as an alarm: compared with the TSC where the CPU can do that, else as a counter.  Each CPU has its
- * own, so these come before the timers that the machine has once.
+ * The local APIC timer as an alarm: compared with the TSC where the CPU can do that, else as a counter.  Each CPU has
+ * its own, so these come before the timers that the machine has once.
  */
 #include <arch/cpu.h>
 #include <arch/time.h>

@@ -356,8 +356,8 @@ int fpu_frame_pop(uint64_t user)
 		if (ok)
 			return 0;
 	}
-	/* From here on the area is being overwritten, so the registers, current until now, must not be saved over it.
-	 * */
+	/* From here on the area is being overwritten, so the registers, current until now, must not be saved
+	 * over it. */
 	fpu_forget(t);
 	if (arch_copy_from_user(t->fpu, user, extended ? area_bytes : FXSAVE_BYTES)) {
 		fpu_area_init(t->fpu);

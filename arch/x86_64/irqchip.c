@@ -22,8 +22,8 @@
  * Rejected: mask + EOI before, unmask after the handlers: two more register writes, each of them an exit in a
  * virtual machine.
  *
- * Messages (MSI, MSI-X). A device can write to a local APIC itself; the irqs nobody wired to an I/O APIC input are given
- * out for that, from the top. They are edges without a line: nothing to mask, route or end.
+ * Messages (MSI, MSI-X). A device can write to a local APIC itself; the irqs nobody wired to an I/O APIC input are
+ * given out for that, from the top. They are edges without a line: nothing to mask, route or end.
  *
  * Locking: lines[] is written at init, and by irqchip_configure() while the line is masked. The registers are guarded
  * by the controllers' own locks.

@@ -75,7 +75,7 @@ void pic_eoi(unsigned irq);
 bool pic_spurious(unsigned irq);
 
 /*
- * For a clock event that has no vector of its own (PIT, HPET): what comes on ISA line 0 is IRQ_TIMER from here on, and the
- * line is nobody else's. False: there is no such line, or it is taken. Boot CPU, interrupts off.
+ * For a clock event that has no vector of its own (PIT, HPET): what comes on ISA line 0 is IRQ_TIMER from here on, and
+ * the line is nobody else's. False: there is no such line, or it is taken. Boot CPU, interrupts off.
  */
 bool irqchip_take_line0(void);

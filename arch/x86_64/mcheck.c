@@ -2,8 +2,8 @@
  * Non-maskable interrupts and machine checks: what the hardware says about itself (SDM 3B chapter 15).
  *
  * A machine check finds its causes in banks of registers, one a unit of the CPU or the chip set. Each valid bank is put
- * into the log. The CPU may go on where it was if it says so (RIPV) and no error is uncorrected; anything else is data we
- * cannot trust, so the kernel stops: trap_enter() makes it a fatal trap, with `text` as the reason.
+ * into the log. The CPU may go on where it was if it says so (RIPV) and no error is uncorrected; anything else is data
+ * we cannot trust, so the kernel stops: trap_enter() makes it a fatal trap, with `text` as the reason.
  *
  * All runs on stacks of its own, wherever the CPU was: no locks, nothing but the log. Banks are the CPU's own.
  * Rejected: killing only the program that read the bad memory. It needs to know which page that is, and to take it

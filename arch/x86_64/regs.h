@@ -60,8 +60,8 @@
 #define PAT_VALUE 0x0007040600070106
 
 /*
- * Low memory, kept free by start.c, for the start of further CPUs (ap_boot.S): a page of real-mode code, and page tables
- * within reach of 32-bit code.
+ * Low memory, kept free by start.c, for the start of further CPUs (ap_boot.S): a page of real-mode code, and page
+ * tables within reach of 32-bit code.
  */
 #define AP_PAGE 0x8000
 #define AP_ROOT 0x9000

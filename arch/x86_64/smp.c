@@ -1,24 +1,24 @@
 /*
  * Further processors: theory.
  *
- * Purpose: bring the CPUs that ACPI lists from wherever the firmware left them to kernel_secondary_start(), and carry the
- * interrupts by which CPUs call one another.
+ * Purpose: bring the CPUs that ACPI lists from wherever the firmware left them to kernel_secondary_start(), and carry
+ * the interrupts by which CPUs call one another.
  *
- * Start.  Each gets INIT and then the start-up message that names AP_PAGE (SDM 3A 8.4.4), all of them before any is waited
- * for, so that 64 take hardly longer than one.  On AP_PAGE lies a copy of ap_boot.S, with page tables that show low memory
- * at its physical place too; the kernel's own tables never do.  A CPU learns from its APIC id which number, and so
- * which stack and area, are its own.
+ * Start.  Each gets INIT and then the start-up message that names AP_PAGE (SDM 3A 8.4.4), all of them before any is
+ * waited for, so that 64 take hardly longer than one.  On AP_PAGE lies a copy of ap_boot.S, with page tables that show
+ * low memory at its physical place too; the kernel's own tables never do.  A CPU learns from its APIC id which number,
+ * and so which stack and area, are its own.
  *
  * Who is up.  state[] goes from WAITED_FOR to UP by the CPU itself, or to GIVEN_UP by the boot CPU, each by
- * compare-and-swap: a CPU that arrives too late finds that it has been given up and halts, and its memory is never used for
- * anything else.  CPUs are numbered as the firmware lists them, so the same machine has the same numbers in each boot; a
- * hole is left where one did not come.  Above arch/, cpus_online_mask says who is there.
+ * compare-and-swap: a CPU that arrives too late finds that it has been given up and halts, and its memory is never used
+ * for anything else.  CPUs are numbered as the firmware lists them, so the same machine has the same numbers in each
+ * boot; a hole is left where one did not come.  Above arch/, cpus_online_mask says who is there.
  *
  * A CPU that cannot do what the boot CPU can is refused: programs move between CPUs, and the kernel's code was patched
  * once, for all.
  *
- * Waits.  Processors since the P6 need no pause between INIT and start-up beyond what the messages take; a second start-up
- * message after 200 us is for those that lost the first.
+ * Waits.  Processors since the P6 need no pause between INIT and start-up beyond what the messages take; a second
+ * start-up message after 200 us is for those that lost the first.
  *
  * Panic.  An NMI reaches CPUs that have interrupts off. What it finds is told to smp_stopped_place().
  */

@@ -197,7 +197,8 @@ static noinline void lock_not_held(void)
 	spin_release(&outer_lock);
 }
 
-/* The kernel follows a program's pointer without the copy functions: a bug, however well the page could be brought in. */
+/* The kernel follows a program's pointer without the copy functions: a bug, however well the page could be
+ * brought in. */
 static noinline void stray_access(void)
 {
 	struct map_request r = {.len = PAGE_SIZE, .flags = AREA_READ | AREA_WRITE | AREA_MAY_WRITE};

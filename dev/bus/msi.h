@@ -1,6 +1,6 @@
 /*
- * Message-signalled interrupts of PCI functions (PCI 3.0 §6.8): MSI, one message, and MSI-X, a table of them. The irq they
- * yield is used with irq_register() (dev/irq.h).
+ * Message-signalled interrupts of PCI functions (PCI 3.0 §6.8): MSI, one message, and MSI-X, a table of them. The irq
+ * they yield is used with irq_register() (dev/irq.h).
  *
  * Order for a driver: enable, irq_register, let the device interrupt … silence the device, irq_unregister, disable.
  */

@@ -2,12 +2,12 @@
  * Scan codes, set 1: a key sends its code when pressed and code + 0x80 when released; keys that came after the first
  * PC/AT send 0xe0 before it; Pause sends 0xe1 and five more. Names below are the keys' places on the US layout.
  *
- * Codes get lost, and lines carry noise, so nothing here waits for a code that may not come: a Pause sequence that goes on
- * otherwise than it must is over, and an overrun (0x00, 0xff) lets go of all modifiers, since their release may be among
- * what is lost.
+ * Codes get lost, and lines carry noise, so nothing here waits for a code that may not come: a Pause sequence that goes
+ * on otherwise than it must is over, and an overrun (0x00, 0xff) lets go of all modifiers, since their release may be
+ * among what is lost.
  *
- * A dead key waits for the next character and becomes one with it; where there is no such character, or a space follows,
- * the accent stands alone. Any other key forgets it.
+ * A dead key waits for the next character and becomes one with it; where there is no such character, or a space
+ * follows, the accent stands alone. Any other key forgets it.
  *
  * What the keys that are not characters send is the Linux console's (terminfo "linux"). Alt puts ESC before a key's
  * character. AltGr is the right Alt key on layouts that use it, and a second Alt elsewhere.

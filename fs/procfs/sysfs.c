@@ -1,7 +1,7 @@
 /*
  * /sys/devices/system/cpu: which CPUs there are, as the C library, numactl and stress-ng look for them
- * (Documentation/ABI/testing/sysfs-devices-system-cpu).  The CPUs are all there are at boot: none comes or goes later, and
- * each is told as a core of its own in one package, which is how QEMU's -smp N builds them.
+ * (Documentation/ABI/testing/sysfs-devices-system-cpu).  The CPUs are all there are at boot: none comes or goes later,
+ * and each is told as a core of its own in one package, which is how QEMU's -smp N builds them.
  */
 #include <arch/cpu.h>
 

@@ -28,8 +28,8 @@ struct bitmap_allocator {
 	size_t reached; /* the highest end of a run so far */
 };
 
-/* The first free run of `run` granules that starts at a multiple of `step` granules; arenas are aligned for all steps.
- * */
+/* The first free run of `run` granules that starts at a multiple of `step` granules; arenas are aligned for
+ * all steps. */
 static size_t run_find(const struct bitmap_allocator *b, size_t run, size_t step)
 {
 	size_t at = b->hint;

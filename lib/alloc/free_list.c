@@ -11,8 +11,8 @@
  * memory one can write to, in a record of the caller's with the address as a third word.
  *
  * Right where holes are few or requests rare against what else they cost: kernel virtual ranges (mm/kmap.c), of which a
- * running system has some dozens and each of which is a page walk and a zeroed page at least.  Wrong as a general heap: `make bench-alloc` shows how the walk
- * grows with the holes.
+ * running system has some dozens and each of which is a page walk and a zeroed page at least.  Wrong as a general heap:
+ * `make bench-alloc` shows how the walk grows with the holes.
  *
  * Invariants: bases ascend; no two holes touch or overlap (else they would be one); no hole is empty.
  * Rejected: best fit (walks the whole list, leaves slivers); next fit (spreads blocks over all addresses, so large

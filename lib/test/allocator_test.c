@@ -199,7 +199,8 @@ static void test_joins_what_comes_back(void **state maybe_unused)
 		assert_true(fixed || large);
 		if (large)
 			allocator_free(a, large, ARENA / 2, 4096);
-		/* powers of two have no block of this size; all others but the fixed blocks give all they have at once */
+		/* powers of two have no block of this size; all others but the fixed blocks give all they have
+		 * at once */
 		if (!strcmp(allocator_designs[d].name, "free-list") || !strcmp(allocator_designs[d].name, "bitmap") ||
 		    !strcmp(allocator_designs[d].name, "bump"))
 			assert_non_null(allocator_alloc(a, ARENA - 4 * 4096, 16));

@@ -1,5 +1,5 @@
-/* lib/gzip: files of the real gzip at several levels, headers with every field, and every truncation and changed byte.
- * */
+/* lib/gzip: files of the real gzip at several levels, headers with every field, and every truncation and
+ * changed byte. */
 #include "lib/test/test.h"
 
 #include "lib/crc32.h"
@@ -216,8 +216,8 @@ static void test_every_damage(void **state maybe_unused)
 			zipped[at] ^= (uint8_t)flip;
 			status = inflate_copy(zipped, len, &used, &collector, &error);
 			zipped[at] ^= (uint8_t)flip;
-			/* some header flags only move the start of the data; what decodes then would have a wrong sum
-			 * */
+			/* some header flags only move the start of the data; what decodes then would have a
+			 * wrong sum */
 			if (at >= 4 && at <= 9)
 				assert_int_equal(status, 0);
 			else if (status == 0)

@@ -253,8 +253,8 @@ static void test_spinlock_threads(void **state maybe_unused)
 }
 
 /*
- * One takes it after the other, both still running, and nothing else orders them: what the first wrote is then the second's
- * by the lock alone, or a race that is reported each time.
+ * One takes it after the other, both still running, and nothing else orders them: what the first wrote is then the
+ * second's by the lock alone, or a race that is reported each time.
  */
 static uint64_t handed;
 static uint32_t hand_step; /* relaxed: says only whose turn it is */

@@ -1,5 +1,5 @@
-/* Runs every group of host tests, lib/'s and those of other floors' pure parts (tests/host/); the exit status is 0 if all
- * of them pass.  An argument picks tests by name, with `*` for any characters. */
+/* Runs every group of host tests, lib/'s and those of other floors' pure parts (tests/host/); the exit status is 0 if
+ * all of them pass.  An argument picks tests by name, with `*` for any characters. */
 #include "lib/test/test.h"
 
 static uint64_t random_state;

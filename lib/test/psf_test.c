@@ -1,5 +1,5 @@
-/* lib/psf: fonts of both versions, made here; cut off and changed at random they must be refused or read inside bounds.
- * */
+/* lib/psf: fonts of both versions, made here; cut off and changed at random they must be refused or read
+ * inside bounds. */
 #include "lib/test/test.h"
 
 #include "lib/psf.h"

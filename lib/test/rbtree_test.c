@@ -1,5 +1,5 @@
-/* lib/rbtree: random insertions and removals, with the red-black rules, order and augmented values checked after each.
- * */
+/* lib/rbtree: random insertions and removals, with the red-black rules, order and augmented values checked
+ * after each. */
 #include "lib/test/test.h"
 
 #include "lib/rbtree.h"

@@ -47,7 +47,8 @@ static const char *const variant_names[VARIANTS] = {
 enum { EVENT0, EVENT1, QUEUED, ON_STACK, ASLEEP, THREAD_SLEEPS, IS_IDLE, KICK, CELLS };
 _Static_assert(CELLS <= 8, "they fit");
 
-/* sched_sleep_idling(): nothing else is runnable, so the executor's thread halts the CPU. Else it is switched away from. */
+/* sched_sleep_idling(): nothing else is runnable, so the executor's thread halts the CPU. Else it is switched away
+ * from. */
 static bool in_place;
 enum { WAKERS = 2, EXECUTOR = WAKERS, PROCESSES, BUFFER = 2 };
 

@@ -27,8 +27,8 @@ KTEST(mm, pgtable_ranges_are_joined)
 	KTEST_EQ(pgtable_create(&root), 0);
 	KTEST_EQ(pgtable_ranges(root, &at, USER_VA_END - 1, r, 4, &done), 0);
 	KTEST_TRUE(done);
-	/* across the end of a table, one after the other in memory; then out of order; then other rights; then a hole
-	 * */
+	/* across the end of a table, one after the other in memory; then out of order; then other rights; then
+	 * a hole */
 	map(root, 0x5fe000, FRAME(0), MMU_READ);
 	map(root, 0x5ff000, FRAME(1), MMU_READ);
 	map(root, 0x600000, FRAME(2), MMU_READ);

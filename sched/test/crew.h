@@ -46,7 +46,8 @@ static inline void crew_start(struct crew *c, unsigned count, void (*fn)(struct 
 	crew_start_on(c, 0, count, fn);
 }
 
-/* Binds the caller to a CPU: to the lowest of the mask. Returns its bit. The runner's thread for each test is a new one. */
+/* Binds the caller to a CPU: to the lowest of the mask. Returns its bit. The runner's thread for each test is a new
+ * one. */
 static inline uint64_t crew_bind(uint64_t cpu_mask)
 {
 	uint64_t bit = cpu_mask & -cpu_mask;

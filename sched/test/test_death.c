@@ -54,8 +54,8 @@ static uint32_t state_while_held_up(unsigned cpu)
 }
 
 /*
- * A waker looks at the state and writes it under the lock of the queue; between the two its CPU may be held up. A thread
- * it found asleep may have gone on by itself meanwhile, and must not come to its end before that write.
+ * A waker looks at the state and writes it under the lock of the queue; between the two its CPU may be held up. A
+ * thread it found asleep may have gone on by itself meanwhile, and must not come to its end before that write.
  */
 KTEST(sched, death_waits_for_a_late_waker)
 {

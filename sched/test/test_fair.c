@@ -1,6 +1,6 @@
 /*
- * Fairness among real threads bound to one CPU.  What they got is measured by their own CPU time, and waits by how often
- * the CPU switched, so a host that is busy with other things makes no difference.
+ * Fairness among real threads bound to one CPU.  What they got is measured by their own CPU time, and waits by how
+ * often the CPU switched, so a host that is busy with other things makes no difference.
  */
 #include <linux/sched.h>
 
@@ -109,8 +109,8 @@ static void ring(struct timer *t)
 /*
  * Under 64 that only compute, one that sleeps comes next when it is woken: the present turn ends, and no other begins.
  * Unless it has had more than its part, as when the host stops the machine just while it runs; and where that has put
- * some of the others behind by more than a turn, those may come first: so the middle one of all wake-ups counts, which a few
- * such do not move.  In order of arrival it would be 64.
+ * some of the others behind by more than a turn, those may come first: so the middle one of all wake-ups counts, which
+ * a few such do not move.  In order of arrival it would be 64.
  */
 KTEST(sched, fair_sleeper_comes_next_among_64_hogs)
 {

@@ -89,7 +89,8 @@ KTEST(sched, deadline_admission)
 	KTEST_EQ(sched_set_policy(thread_current(), SCHED_NORMAL, 0), 0);
 }
 
-/* A DEADLINE thread that never sleeps gets on, and leaves time for others on all CPUs: how much is test_runqueue.c's. */
+/* A DEADLINE thread that never sleeps gets on, and leaves time for others on all CPUs: how much
+ * is test_runqueue.c's. */
 static uint32_t stop;
 
 static void take_all(struct crew *c, unsigned me)

@@ -1,6 +1,6 @@
 /*
- * Threads on several CPUs: where they run, how they get there, and that nothing is lost on the way.  On one CPU the same
- * code runs with one.
+ * Threads on several CPUs: where they run, how they get there, and that nothing is lost on the way.  On one CPU the
+ * same code runs with one.
  */
 #include <asm/errno.h>
 #include <linux/sched.h>
@@ -286,8 +286,8 @@ KTEST(sched, place_changes_send_their_kicks)
 }
 
 /*
- * A thread that waited when its affinity was changed may run, on the CPU that was just forbidden, when it is to be moved:
- * then it goes from there at once, although nobody waits for that CPU.
+ * A thread that waited when its affinity was changed may run, on the CPU that was just forbidden, when it is to be
+ * moved: then it goes from there at once, although nobody waits for that CPU.
  */
 KTEST(sched, place_moves_who_runs_where_it_may_not)
 {
@@ -336,7 +336,8 @@ KTEST(sched, place_times_of_others_do_not_fall)
 	KTEST_TRUE(!falls);
 }
 
-/* One timer, set and cancelled by several CPUs at once: it is armed once or not at all, and after the last cancel still. */
+/* One timer, set and cancelled by several CPUs at once: it is armed once or not at all, and after the last cancel
+ * still. */
 static struct timer shared;
 static uint32_t fired;
 
@@ -398,8 +399,8 @@ static bool is_taken_within(uint64_t ns)
 }
 
 /*
- * A thread waits while another has its CPU: idle ones take it, but not before its registers are saved (on_cpu), or it would
- * run twice.  The moment is stretched by setting the flag by hand.
+ * A thread waits while another has its CPU: idle ones take it, but not before its registers are saved (on_cpu), or it
+ * would run twice.  The moment is stretched by setting the flag by hand.
  */
 KTEST(sched, place_steals_no_thread_that_is_being_switched)
 {

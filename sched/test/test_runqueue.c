@@ -207,7 +207,8 @@ KTEST(sched, runqueue_sleepers_keep_their_debt)
 	finish();
 }
 
-/* Under many threads that never sleep, one that does is served within a slice; with a short slice of its own, at once. */
+/* Under many threads that never sleep, one that does is served within a slice; with a short slice of its own,
+ * at once. */
 KTEST(sched, runqueue_woken_thread_is_served_within_a_slice)
 {
 	begin();

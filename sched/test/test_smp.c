@@ -1,6 +1,6 @@
 /*
- * Several CPUs: calls between them, and what one CPU remembers of another's page tables.  The same tests on one CPU, where
- * there is nobody to call, and on many.
+ * Several CPUs: calls between them, and what one CPU remembers of another's page tables.  The same tests on one CPU,
+ * where there is nobody to call, and on many.
  */
 #include <arch/cpu.h>
 #include <arch/time.h>

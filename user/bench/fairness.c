@@ -1,12 +1,13 @@
 /*
- * Who gets how much of one CPU, and how soon.  Runs on any Linux and on Ashlar, as root, as a program or as PID 1; prints
+ * Who gets how much of one CPU, and how soon.  Runs on any Linux and on Ashlar, as root, as a program or as PID 1;
+ * prints
  *
- *     fair ROW MEMBER MICROSECONDS DUE        CPU time of one that computes, and what its weight or budget entitles it to
+ *     fair ROW MEMBER MICROSECONDS DUE        CPU time of one that computes, and what is its due by weight or budget
  *     wake ROW WORST MEAN                     nanoseconds from when a sleeper was due until it ran
  *
  * The due time is a part of what all members of the row got together, so a machine that others use as well does not
- * change it (a budget's is one of the whole time).  What the weights say is Linux's: 1024 at nice 0, a factor of 1.25 a step (man 7 sched).  With arguments
- * only the rows named are run.
+ * change it (a budget's is one of the whole time).  What the weights say is Linux's: 1024 at nice 0, a factor of 1.25 a
+ * step (man 7 sched).  With arguments only the rows named are run.
  *
  * All members wait for the same instant to begin, and each looks at the clock itself to see that it is over: nobody has
  * a turn that is not counted.

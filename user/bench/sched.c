@@ -50,7 +50,7 @@ static void report(const char *row, uint64_t used_cycles, uint64_t used_ns, uint
 	       (unsigned long long)(used_ns / count));
 }
 
-/* --- two sides ----------------------------------------------------------------------------------------------------- */
+/* --- two sides ---------------------------------------------------------------------------------------------------- */
 
 struct pair {
 	int ping[2], pong[2];
@@ -155,7 +155,7 @@ static void row_pair(const char *row, void (*lead)(struct pair *), void *(*partn
 	}
 }
 
-/* --- latencies ------------------------------------------------------------------------------------------------------- */
+/* --- latencies ---------------------------------------------------------------------------------------------------- */
 
 static int compare(const void *a, const void *b)
 {
@@ -254,7 +254,7 @@ static void row_timer_latency(const char *row, int policy)
 	report_spread(row, ns, SAMPLES);
 }
 
-/* --- one thread after the other -------------------------------------------------------------------------------------- */
+/* --- one thread after the other ----------------------------------------------------------------------------------- */
 
 static void *nothing(void *arg)
 {
@@ -280,7 +280,7 @@ static void row_yield_alone(const char *row, unsigned count)
 	report(row, cycles() - from, now_ns() - from_ns, count);
 }
 
-/* --- several workers ------------------------------------------------------------------------------------------------- */
+/* --- several workers ---------------------------------------------------------------------------------------------- */
 
 static void work_compute(unsigned worker, unsigned count)
 {

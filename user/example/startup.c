@@ -1,5 +1,5 @@
-/* What happens around main(): zeroed .bss, constructors in, atexit functions and destructors out, in the right order.
- * */
+/* What happens around main(): zeroed .bss, constructors in, atexit functions and destructors out, in the
+ * right order. */
 #include <linux/auxvec.h>
 
 #include "user/rt/rt.h"

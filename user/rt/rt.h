@@ -14,8 +14,7 @@
 #include "lib/string.h"
 #include "lib/types.h"
 
-/* --- the system-call instruction (man 2 syscall, x86-64) ------------------------------------------------------------
- * */
+/* --- the system-call instruction (man 2 syscall, x86-64) ---------------------------------------------------------- */
 
 static inline long sys(long number, long a, long b, long c, long d, long e, long f)
 {
@@ -88,8 +87,7 @@ noreturn static inline void sys_exit_group(int status)
 		sys(__NR_exit_group, status, 0, 0, 0, 0, 0);
 }
 
-/* --- life of a program ----------------------------------------------------------------------------------------------
- * */
+/* --- life of a program -------------------------------------------------------------------------------------------- */
 
 int main(int argc, char **argv, char **envp);
 /* Runs what atexit() registered, newest first, then the destructors, and ends the process. */
@@ -99,16 +97,14 @@ int atexit(void (*fn)(void));
 /* A value of the auxiliary vector (man 3 getauxval), 0 where there is none. */
 unsigned long rt_auxv(unsigned long type);
 
-/* --- memory: heap.c -------------------------------------------------------------------------------------------------
- * */
+/* --- memory: heap.c ----------------------------------------------------------------------------------------------- */
 
 /* 16-byte aligned; NULL when the kernel gives no more. */
 void *malloc(size_t len);
 void free(void *p);
 void *realloc(void *p, size_t len);
 
-/* --- text ------------------------------------------------------------------------------------------------------------
- * */
+/* --- text --------------------------------------------------------------------------------------------------------- */
 
 /* To standard output, unbuffered; returns the length. */
 int printf(const char *fmt, ...) printf_like(1, 2);

@@ -1,11 +1,12 @@
 /*
- * The torture run: workers that fork, exec, map, signal, lock, move between CPUs, all at once and in an order made from a
- * seed, each action checking what it gets.  Runs on any Linux and on Ashlar:
+ * The torture run: workers that fork, exec, map, signal, lock, move between CPUs, all at once and in an order made from
+ * a seed, each action checking what it gets.  Runs on any Linux and on Ashlar:
  *
  *     soak SECONDS [SEED]
  *
- * First everything runs for a tenth of the time, to fill the caches that never shrink.  Then memory, threads and numbers of
- * processes are counted, everything runs for SECONDS, and they are counted again: nothing may be missing.  Prints
+ * First everything runs for a tenth of the time, to fill the caches that never shrink.  Then memory, threads and
+ * numbers of processes are counted, everything runs for SECONDS, and they are counted again: nothing may be missing.
+ * Prints
  *
  *     soak: ACTION COUNT          how often each was done
  *     soak: before … / after …    the figures
@@ -39,7 +40,8 @@
 #define WORKERS_MAX 64
 #define ACTIONS_MAX 24
 #define STUCK_S 90
-/* What may be missing at the end: per-CPU caches differ from moment to moment; a leak in any action is thousands of pages. */
+/* What may be missing at the end: per-CPU caches differ from moment to moment; a leak in any action is thousands of
+ * pages. */
 #define PAGES_SLACK(cpus) (768u + 192u * (cpus))
 
 struct shared {
@@ -109,7 +111,7 @@ static pid_t child(void)
 	return pid;
 }
 
-/* --- the actions --------------------------------------------------------------------------------------------------- */
+/* --- the actions -------------------------------------------------------------------------------------------------- */
 
 static void act_fork(void)
 {
@@ -580,7 +582,7 @@ static const struct action {
 #define ACTIONS (sizeof(actions) / sizeof(actions[0]))
 _Static_assert(ACTIONS <= ACTIONS_MAX, "room for the counts");
 
-/* --- the run --------------------------------------------------------------------------------------------------------- */
+/* --- the run ------------------------------------------------------------------------------------------------------ */
 
 static void worker_main(unsigned number, uint64_t seed)
 {

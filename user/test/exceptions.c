@@ -62,7 +62,8 @@ static void catch_all(void)
 
 /*
  * QEMU's emulated CPU is not the manual's everywhere (as of 7.2): it never checks alignment, never traps on SIMD
- * results, knows no INT1, takes a stack address that is not canonical for a general protection fault, and counts an IDT entry as 16 bytes in error codes.
+ * results, knows no INT1, takes a stack address that is not canonical for a general protection fault, and counts an IDT
+ * entry as 16 bytes in error codes.
  */
 static bool on_tcg(void)
 {

@@ -253,8 +253,8 @@ TEST(signals_over_exec)
 
 TEST(auxiliary_vector)
 {
-	/* PHDR PHENT PHNUM PAGESZ BASE FLAGS ENTRY UID EUID GID EGID PLATFORM HWCAP CLKTCK SECURE RANDOM HWCAP2 EXECFN
-	 * */
+	/* PHDR PHENT PHNUM PAGESZ BASE FLAGS ENTRY UID EUID GID EGID PLATFORM HWCAP CLKTCK SECURE RANDOM
+	 * HWCAP2 EXECFN */
 	CHECK_EQ(run(self_path(),
 		     ARGS("x", "--auxv", "3", "4", "5", "6", "7", "8", "9", "11", "12", "13", "14", "15", "16", "17",
 			  "23", "25", "26", "31"),

@@ -209,8 +209,8 @@ static void owner_dies(struct kind k)
 		sched_yield();
 	for (int i = 0; i < THREADS; i++)
 		start(&t[i], find_owner_dead, c);
-	/* All wait: musl gives a dead thread's mutex away itself, and then one that comes late may have it before the waiter
-	 * that the kernel gives it to. */
+	/* All wait: musl gives a dead thread's mutex away itself, and then one that comes late may have it before the
+	 * waiter that the kernel gives it to. */
 	for (int i = 0; i < THREADS; i++) {
 		while (!c->tids[i] || !thread_sleeps(c->tids[i]))
 			test_sleep_ms(1);

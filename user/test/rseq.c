@@ -1,6 +1,6 @@
 /*
- * Restartable sequences (man 2 rseq), and the membarrier(2) that restarts them.  Without a C library's own registration:
- * glibc, which registers each thread (ld.so, "Tunables"), is told not to.
+ * Restartable sequences (man 2 rseq), and the membarrier(2) that restarts them.  Without a C library's own
+ * registration: glibc, which registers each thread (ld.so, "Tunables"), is told not to.
  */
 #include "user/test/test.h"
 

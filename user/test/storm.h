@@ -1,6 +1,6 @@
 /*
- * What the storm_*.c share.  Each of their tests runs for a while with as much going on as it can, and then knows something
- * that must hold whatever the order was.
+ * What the storm_*.c share.  Each of their tests runs for a while with as much going on as it can, and then knows
+ * something that must hold whatever the order was.
  */
 #pragma once
 

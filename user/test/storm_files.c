@@ -1,7 +1,7 @@
 /*
- * Everything at once on files: names that come and go in one directory, mounts that somebody walks into, pipes that many
- * ends share, one table of descriptors.  What was sent has arrived, what was made can be removed, what is replaced was
- * never missing.
+ * Everything at once on files: names that come and go in one directory, mounts that somebody walks into, pipes that
+ * many ends share, one table of descriptors.  What was sent has arrived, what was made can be removed, what is replaced
+ * was never missing.
  */
 #include "user/test/test.h"
 
@@ -11,7 +11,7 @@
 
 #include "user/test/storm.h"
 
-/* --- names --------------------------------------------------------------------------------------------------------- */
+/* --- names -------------------------------------------------------------------------------------------------------- */
 
 static void name_of(char *s, unsigned n)
 {
@@ -207,7 +207,7 @@ TEST(umount_knows_who_is_inside)
 		pthread_join(t[i], NULL);
 }
 
-/* --- pipes ---------------------------------------------------------------------------------------------------------- */
+/* --- pipes -------------------------------------------------------------------------------------------------------- */
 
 #define PIPES 4
 static int pipes[PIPES][2];
@@ -299,7 +299,7 @@ TEST(pipes_with_many_ends)
 	CHECK_EQ(shared->other, shared->count);
 }
 
-/* --- one table of descriptors --------------------------------------------------------------------------------------- */
+/* --- one table of descriptors ------------------------------------------------------------------------------------- */
 
 static int quiet_pipe[2];
 

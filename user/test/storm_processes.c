@@ -1,6 +1,7 @@
 /*
- * Everything at once on processes: they and their threads are born, stopped, replaced and killed while others look at them,
- * map, fork, send signals and change their parameters.  Who was killed is gone, and who was born has what it must.
+ * Everything at once on processes: they and their threads are born, stopped, replaced and killed while others look at
+ * them, map, fork, send signals and change their parameters.  Who was killed is gone, and who was born has what it
+ * must.
  */
 #define TEST_REENTER(argc, argv) reenter(argc, argv)
 static void reenter(int argc, char **argv);
@@ -16,7 +17,7 @@ static void reenter(int argc, char **argv);
 
 #include "user/test/storm.h"
 
-/* --- processes ------------------------------------------------------------------------------------------------------ */
+/* --- processes ---------------------------------------------------------------------------------------------------- */
 
 static int child_life(void)
 {
@@ -180,7 +181,7 @@ TEST(a_stop_reaches_the_newborn)
 	}
 }
 
-/* --- exec while others are in system calls -------------------------------------------------------------------------- */
+/* --- exec while others are in system calls ------------------------------------------------------------------------ */
 
 static int quiet_pipe[2];
 
@@ -298,7 +299,7 @@ static void reenter(int argc, char **argv)
 		alone(argv[2]);
 }
 
-/* --- memory --------------------------------------------------------------------------------------------------------- */
+/* --- memory ------------------------------------------------------------------------------------------------------- */
 
 #define PATTERN_BYTES (64 * 4096)
 static unsigned char *pattern;
@@ -366,7 +367,7 @@ TEST(mappings_and_forks_of_many_threads)
 	pattern_check();
 }
 
-/* --- signals -------------------------------------------------------------------------------------------------------- */
+/* --- signals ------------------------------------------------------------------------------------------------------ */
 
 static volatile long handled;
 
@@ -440,7 +441,7 @@ TEST(ends_with_an_interval_timer)
 	}
 }
 
-/* --- scheduling parameters of who is just born, moves, or dies ------------------------------------------------------- */
+/* --- scheduling parameters of who is just born, moves, or dies ---------------------------------------------------- */
 
 static void *meddler(void *arg)
 {

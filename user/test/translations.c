@@ -1,6 +1,6 @@
 /*
- * Threads of one program on several processors: what one changes in the address space, all others see at once (man 2 mmap,
- * mprotect, munmap, mremap, madvise, fork).
+ * Threads of one program on several processors: what one changes in the address space, all others see at once (man 2
+ * mmap, mprotect, munmap, mremap, madvise, fork).
  */
 #include "user/test/test.h"
 
@@ -227,8 +227,8 @@ TEST(faults_on_one_page_at_once)
 }
 
 /*
- * A page gives way to its copy for all at once: of two that write to it one makes the copy, and who has been told of the
- * other's write, by way of a page that is never copied, does not read the old page.
+ * A page gives way to its copy for all at once: of two that write to it one makes the copy, and who has been told of
+ * the other's write, by way of a page that is never copied, does not read the old page.
  */
 #define TELLERS 2
 static volatile uint64_t *told, *data, missed;

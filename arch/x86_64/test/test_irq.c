@@ -45,7 +45,8 @@ KTEST(irq, pic_spurious_7_and_15_are_not_handled)
 	KTEST_TRUE(irq_count_get(IRQ_TIMER, 0) > timer);
 }
 
-/* The second IDE channel, for QEMU's CD drive: a command that does nothing raises line 15, a look at the status ends that. */
+/* The second IDE channel, for QEMU's CD drive: a command that does nothing raises line 15, a look at the status ends
+ * that. */
 #define IDE_CONTROL 0x376
 #define IDE_DRIVE 0x176
 #define IDE_STATUS 0x177
@@ -68,8 +69,8 @@ static void ide_interrupt(void *arg)
 }
 
 /*
- * A request that is taken back before the CPU asks which it was: the second controller answers with 15 and has nothing in
- * service, but the first has its line 2, and hears nothing more from there until it gets its EOI.
+ * A request that is taken back before the CPU asks which it was: the second controller answers with 15 and has nothing
+ * in service, but the first has its line 2, and hears nothing more from there until it gets its EOI.
  */
 KTEST(irq, pic_ends_a_spurious_15_at_the_first)
 {

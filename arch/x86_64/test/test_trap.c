@@ -90,8 +90,8 @@ KTEST(trap, nmi_has_a_stack_of_its_own)
 	KTEST_EQ(after, before + 1);
 }
 
-/* A machine check without a bank to blame, as INT 18 gives it, is not one the CPU calls restartable: it would be fatal. So
- * only the decision is asked here; tests/boot/exceptions.py raises real ones. */
+/* A machine check without a bank to blame, as INT 18 gives it, is not one the CPU calls restartable: it would be fatal.
+ * So only the decision is asked here; tests/boot/exceptions.py raises real ones. */
 KTEST(trap, machine_check_without_cause_is_fatal)
 {
 	if (!cpu_features.machine_check)

@@ -1,6 +1,7 @@
 /*
- * The few fixed ACPI tables the arch itself needs (MADT, FADT, HPET, MCFG), parsed without AML.  Arch-internal except for the
- * debug view.  Tables are untrusted input: checksums and lengths are verified and a bad table is treated as absent with a log line.
+ * The few fixed ACPI tables the arch itself needs (MADT, FADT, HPET, MCFG), parsed without AML.  Arch-internal except
+ * for the debug view.  Tables are untrusted input: checksums and lengths are verified and a bad table is treated as
+ * absent with a log line.
  */
 #pragma once
 

@@ -108,7 +108,8 @@ static always_inline void cpu_relax(void)
 /* Executes a serialising instruction: what other CPUs wrote before is also fetched as code (SDM 3A 8.1.3, 8.3). */
 void cpu_serialise(void);
 
-/* Enables interrupts and halts until one arrives, with no gap between the two (STI's shadow). Called with interrupts off. */
+/* Enables interrupts and halts until one arrives, with no gap between the two (STI's shadow). Called with interrupts
+ * off. */
 static always_inline void cpu_idle_wait(void)
 {
 	__asm__ volatile("sti; hlt" : : : "memory");
@@ -124,7 +125,8 @@ const char *cpu_model_name(void);
 /* What AT_HWCAP (0) and AT_HWCAP2 (1) tell programs, man 3 getauxval. */
 uint64_t cpu_hwcap(unsigned which);
 
-/* Fills buf with hardware random bytes where the CPU has an instruction for it; returns how many bytes it could fill. */
+/* Fills buf with hardware random bytes where the CPU has an instruction for it; returns how many bytes it
+ * could fill. */
 size_t cpu_random(void *buf, size_t len);
 
 /* Cycle counter: for measuring and entropy only; sched/clock.h tells time. */

@@ -3,7 +3,7 @@
  *
  *   0x0000000000001000 .. 0x00007fffffffefff   programs
  *   0xffff888000000000 .. 0xffffc87fffffffff   direct map: all physical memory, writable, never executable (64 TiB)
- *   0xffffc90000000000 .. 0xffffc97fffffffff   kernel mappings: stacks with guard pages, device registers (one root slot)
+ *   0xffffc90000000000 .. 0xffffc97fffffffff   kernel mappings: stacks with guard pages, device registers
  *   0xffffffff80000000 ..                      the kernel image, linked here, loaded at 1 MiB
  *
  * Used by assembly too, so only macros here.
@@ -22,9 +22,9 @@
 #define KERNEL_LOAD 0x0000000000100000
 #define KERNEL_IMAGE_MAX 0x0000000001000000 /* 16 MiB: what the early page tables can hold */
 /*
- * SAN=kasan (mm/kasan.h): the shadow byte of address a is at (a >> 3) + KASAN_SHADOW_OFFSET, which for the upper half is
- * 0xffffec0000000000 .. 0xfffffbffffffffff; mk/config.mk has the same number.  Frames have red zones there, so stacks are
- * larger; the shadow of 32 KiB is one page.
+ * SAN=kasan (mm/kasan.h): the shadow byte of address a is at (a >> 3) + KASAN_SHADOW_OFFSET, which for the upper half
+ * is 0xffffec0000000000 .. 0xfffffbffffffffff; mk/config.mk has the same number.  Frames have red zones there, so
+ * stacks are larger; the shadow of 32 KiB is one page.
  */
 #define KASAN_SHADOW_OFFSET 0xdffffc0000000000
 #if CONFIG_KASAN

@@ -1,4 +1,5 @@
-/* The end: power off, reset, and the test runner's exit code.  None returns; each falls back to the next best way and finally halts. */
+/* The end: power off, reset, and the test runner's exit code.  None returns; each falls back to the next best way and
+ * finally halts. */
 #pragma once
 
 #include "lib/types.h"

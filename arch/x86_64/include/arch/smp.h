@@ -1,6 +1,6 @@
 /*
- * Further processors: which there are, starting them, and interrupting them.  Theory in arch/x86_64/smp.c; who starts them
- * is core/smp.c.
+ * Further processors: which there are, starting them, and interrupting them.  Theory in arch/x86_64/smp.c; who starts
+ * them is core/smp.c.
  */
 #pragma once
 
@@ -13,8 +13,8 @@ unsigned smp_list(uint32_t *hardware_ids, unsigned max);
 /* The memory one CPU's area takes. */
 size_t smp_area_bytes(void);
 /*
- * Prepares CPU `id`: its area (zeroed, cache-line aligned, never freed once the CPU was kicked off) becomes cpus[id], and
- * stack_top is what it starts on, its idle thread's stack. Boot CPU, thread context.
+ * Prepares CPU `id`: its area (zeroed, cache-line aligned, never freed once the CPU was kicked off) becomes cpus[id],
+ * and stack_top is what it starts on, its idle thread's stack. Boot CPU, thread context.
  */
 void smp_prepare(unsigned id, uint32_t hardware_id, void *area, void *stack_top);
 /*

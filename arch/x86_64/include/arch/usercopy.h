@@ -1,7 +1,7 @@
 /*
- * The only instructions that touch a program's memory.  Each opens SMAP's window around itself and, when the access faults and the
- * fault cannot be resolved, resumes at its own fix-up (arch trap code looks the address up in the exception table).
- * Callers go through mm/usercopy.h, which checks the range first; these do not.
+ * The only instructions that touch a program's memory.  Each opens SMAP's window around itself and, when the access
+ * faults and the fault cannot be resolved, resumes at its own fix-up (arch trap code looks the address up in the
+ * exception table). Callers go through mm/usercopy.h, which checks the range first; these do not.
  * Context: thread, may fault and so may sleep; with faults disabled (see mm/usercopy.h) they fail instead.
  */
 #pragma once
