@@ -8,37 +8,30 @@
 #include "lib/string.h"
 #include "mm/slab.h"
 #include "sched/group.h"
-#include "sched/runqueue.h"
 #include "sched/test/crew.h"
+#include "sched/test/queue_bench.h"
 
 #define THREADS 240u
 #define GROUPS 4u
 #define CPU (CPUS_MAX - 1) /* the root group's counts for it are nobody else's */
 
 static struct bench {
-	struct run_queue rq;
-	struct thread idle, t[THREADS];
-	uint64_t now;
+	struct queue_bench q;
+	struct thread t[THREADS];
 	struct sched_group *group[GROUPS];
 	uint64_t due_ns[THREADS]; /* what each would have had by now, were time shared in infinitely small pieces */
 } * b;
 
-static bool was_seeded, was_grouping;
+static bool was_grouping;
 
 static void begin(void)
 {
-	was_seeded = sched_seeded;
 	was_grouping = sched_grouping_get();
-	sched_seeded = false;
 	sched_grouping_set(true);
 	b = kzalloc(sizeof(*b));
 	KTEST_TRUE(b != NULL);
-	b->rq.cpu = CPU;
-	b->rq.idle = b->rq.current = &b->idle;
-	b->rq.group = &sched_root_group;
-	b->rq.sample_ns = SAMPLE_MIN_NS;
-	b->now = NSEC_PER_SEC;
-	b->rq.fair.base = 0 - 100 * NSEC_PER_MSEC;
+	queue_begin(&b->q);
+	b->q.rq.cpu = CPU;
 	for (unsigned i = 0; i < GROUPS; i++) {
 		struct sched_group *g = b->group[i] = kzalloc(sizeof(*g) + CPUS_MAX * sizeof(g->cpu[0]));
 		KTEST_TRUE(g != NULL);
@@ -51,7 +44,7 @@ static void begin(void)
 static void finish(void)
 {
 	sched_root_group.cpu[CPU] = (struct group_cpu){0};
-	sched_seeded = was_seeded;
+	queue_end(&b->q);
 	sched_grouping_set(was_grouping);
 	for (unsigned i = 0; i < GROUPS; i++)
 		kfree(b->group[i]);
@@ -60,7 +53,7 @@ static void finish(void)
 
 static bool runnable(const struct thread *t)
 {
-	return t->queued || b->rq.current == t;
+	return t->queued || b->q.rq.current == t;
 }
 
 /* What belongs to t of each nanosecond, in 2^-32: by definition. */
@@ -91,43 +84,19 @@ static struct thread *add(unsigned i, struct sched_group *g, int nice)
 	t->nice = (int8_t)nice;
 	t->slice_ns = SLICE_NS;
 	thread_set_effective(t);
-	rq_account(&b->rq, b->rq.current, b->now);
-	rq_count(&b->rq, t, b->now);
-	rq_place(&b->rq, t, (struct fair_request){.length_ns = t->vslice_ns});
-	rq_enqueue(&b->rq, t, false, b->now);
+	rq_account(&b->q.rq, b->q.rq.current, b->q.now);
+	rq_count(&b->q.rq, t, b->q.now);
+	rq_place(&b->q.rq, t, (struct fair_request){.length_ns = t->vslice_ns});
+	rq_enqueue(&b->q.rq, t, false, b->q.now);
 	return t;
 }
 
 static void wake(struct thread *t)
 {
-	rq_account(&b->rq, b->rq.current, b->now);
-	struct fair_request r = woken_request(t, rq_lag(&b->rq, t));
-	rq_join(&b->rq, t, &r, b->now);
-	rq_enqueue(&b->rq, t, false, b->now);
-}
-
-static struct thread *turn(bool sleeps)
-{
-	struct run_queue *rq = &b->rq;
-	struct thread *prev = rq->current;
-	rq_account(rq, prev, b->now);
-	if (prev != rq->idle && sleeps)
-		rq_leave(rq, prev);
-	else if (prev != rq->idle)
-		rq_enqueue(rq, prev, false, b->now);
-	rq->current = rq_pick(rq, b->now);
-	rq->current->switched_in_ns = b->now;
-	if (rq->current != rq->idle)
-		rq_begin_turn(rq->current, b->now);
-	return rq->current;
-}
-
-/* Whoever runs does so until its turn is over, or the time is. */
-static void run_for(uint64_t ns)
-{
-	for (uint64_t until = b->now + ns; b->now < until;)
-		b->now = MIN(turn(false)->slice_end_ns, until);
-	rq_account(&b->rq, b->rq.current, b->now);
+	rq_account(&b->q.rq, b->q.rq.current, b->q.now);
+	struct fair_request r = woken_request(t, rq_lag(&b->q.rq, t));
+	rq_join(&b->q.rq, t, &r, b->q.now);
+	rq_enqueue(&b->q.rq, t, false, b->q.now);
 }
 
 static struct sched_group *group(unsigned i)
@@ -145,7 +114,7 @@ KTEST(sched, group_time_goes_by_group_then_by_thread)
 	group(3)->weight = weight_of_nice(-5);
 	for (unsigned i = 0; i < ARRAY_SIZE(who); i++)
 		add(i, who[i].group < 0 ? &sched_root_group : group((unsigned)who[i].group), who[i].nice);
-	run_for(60 * NSEC_PER_SEC);
+	queue_run_for(&b->q, 60 * NSEC_PER_SEC);
 	for (unsigned i = 0; i < ARRAY_SIZE(who); i++) {
 		uint64_t due = 60 * (NSEC_PER_SEC * (part(&b->t[i]) >> 12) >> 20), got = b->t[i].exec_ns;
 		KTEST_TRUE(got + 2 * SLICE_NS + due / 200 >= due && got <= due + due / 200 + 2 * SLICE_NS);
@@ -172,34 +141,34 @@ KTEST(sched, group_model)
 		wants_ns[i] = draw(40 * NSEC_PER_MSEC);
 		add(i, group(i / EACH), (int)(i % EACH) * 2 - 2);
 	}
-	start = b->now;
-	while (b->now < start + 120 * NSEC_PER_SEC) {
-		struct thread *t = turn(false);
-		uint64_t until = t == &b->idle ? b->now + 50 * NSEC_PER_MSEC : t->slice_end_ns, from = b->now;
+	start = b->q.now;
+	while (b->q.now < start + 120 * NSEC_PER_SEC) {
+		struct thread *t = queue_turn(&b->q, false);
+		uint64_t until = t == &b->q.idle ? b->q.now + 50 * NSEC_PER_MSEC : t->slice_end_ns, from = b->q.now;
 		unsigned me = (unsigned)(t - b->t), next = COUNT;
-		if (t != &b->idle)
-			until = MIN(until, b->now + wants_ns[me]);
+		if (t != &b->q.idle)
+			until = MIN(until, b->q.now + wants_ns[me]);
 		for (unsigned i = 0; i < COUNT; i++) {
 			if (sleeps_until[i] && sleeps_until[i] < until) {
-				until = MAX(sleeps_until[i], b->now);
+				until = MAX(sleeps_until[i], b->q.now);
 				next = i;
 			}
 		}
 		for (unsigned i = 0; i < COUNT; i++)
 			if (!sleeps_until[i])
 				b->due_ns[i] += (until - from) * (part(&b->t[i]) >> 12) >> 20;
-		b->now = until;
+		b->q.now = until;
 		if (next < COUNT) {
 			wake(&b->t[next]);
 			sleeps_until[next] = 0;
 			wants_ns[next] = 1 + draw(60 * NSEC_PER_MSEC);
 		}
-		if (t == &b->idle)
+		if (t == &b->q.idle)
 			continue;
 		wants_ns[me] -= MIN(until - from, wants_ns[me]);
 		if (!wants_ns[me]) {
-			sleeps_until[me] = b->now + 1 + draw(100 * NSEC_PER_MSEC);
-			turn(true);
+			sleeps_until[me] = b->q.now + 1 + draw(100 * NSEC_PER_MSEC);
+			queue_turn(&b->q, true);
 			wants_ns[me] = 1;
 		}
 	}
@@ -220,23 +189,23 @@ KTEST(sched, group_one_is_none)
 	begin();
 	for (unsigned i = 0; i < 4; i++)
 		add(i, group(0), 0);
-	run_for(20 * SLICE_NS);
-	KTEST_TRUE(b->rq.group == group(0));
+	queue_run_for(&b->q, 20 * SLICE_NS);
+	KTEST_TRUE(b->q.rq.group == group(0));
 	KTEST_TRUE(b->t[0].share == WEIGHT_NICE_0 && b->t[0].vrate == VRATE_ONE);
 	struct thread *other = add(4, group(1), 0);
-	KTEST_TRUE(!b->rq.group);
-	run_for(20 * SLICE_NS);
-	KTEST_EQ(b->rq.groups, 2);
+	KTEST_TRUE(!b->q.rq.group);
+	queue_run_for(&b->q, 20 * SLICE_NS);
+	KTEST_EQ(b->q.rq.groups, 2);
 	KTEST_EQ(group(0)->cpu[CPU].load, 4 * WEIGHT_NICE_0);
 	KTEST_EQ(b->t[0].share, WEIGHT_NICE_0 / 4);
-	while (turn(false) != other)
-		b->now = b->rq.current->slice_end_ns;
-	b->now += 1000;
-	turn(true);
+	while (queue_turn(&b->q, false) != other)
+		b->q.now = b->q.rq.current->slice_end_ns;
+	b->q.now += 1000;
+	queue_turn(&b->q, true);
 	KTEST_EQ(other->vrate, VRATE_ONE);
-	run_for(20 * SLICE_NS);
-	KTEST_TRUE(b->rq.group == group(0));
-	KTEST_EQ(b->rq.scaled, 0);
+	queue_run_for(&b->q, 20 * SLICE_NS);
+	KTEST_TRUE(b->q.rq.group == group(0));
+	KTEST_EQ(b->q.rq.scaled, 0);
 	KTEST_EQ(group(0)->cpu[CPU].load, 0);
 	for (unsigned i = 0; i < 4; i++)
 		KTEST_TRUE(b->t[i].share == WEIGHT_NICE_0 && b->t[i].vrate == VRATE_ONE && !b->t[i].rate_of);
@@ -250,26 +219,26 @@ KTEST(sched, group_that_shrinks_does_not_starve)
 	for (unsigned i = 0; i < 200; i++)
 		add(i, group(0), 0);
 	struct thread *rival = add(200, group(1), 0), *left = NULL;
-	run_for(2 * NSEC_PER_SEC);
+	queue_run_for(&b->q, 2 * NSEC_PER_SEC);
 	while (!left) { /* one of the 200 at the end of its turn: the last of all */
-		struct thread *t = turn(false);
-		b->now = t->slice_end_ns;
+		struct thread *t = queue_turn(&b->q, false);
+		b->q.now = t->slice_end_ns;
 		if (t != rival)
 			left = t;
 	}
-	turn(false);
+	queue_turn(&b->q, false);
 	for (unsigned i = 0; i < 200; i++) {
 		struct thread *t = &b->t[i];
-		if (t == left || b->rq.current == t || !t->queued)
+		if (t == left || b->q.rq.current == t || !t->queued)
 			continue;
-		rq_account(&b->rq, b->rq.current, b->now);
-		rq_dequeue(&b->rq, t);
-		rq_discount(&b->rq, t);
+		rq_account(&b->q.rq, b->q.rq.current, b->q.now);
+		rq_dequeue(&b->q.rq, t);
+		rq_discount(&b->q.rq, t);
 	}
-	if (b->rq.current != rival && b->rq.current != left)
-		turn(true);
+	if (b->q.rq.current != rival && b->q.rq.current != left)
+		queue_turn(&b->q, true);
 	uint64_t before = left->exec_ns;
-	run_for(200 * NSEC_PER_MSEC);
+	queue_run_for(&b->q, 200 * NSEC_PER_MSEC);
 	KTEST_TRUE(left->exec_ns - before >= 90 * NSEC_PER_MSEC);
 	finish();
 }
@@ -283,20 +252,20 @@ KTEST(sched, group_woken_thread_is_served_within_a_slice)
 		add(i, group(0), 0);
 	for (unsigned i = 65; i < 75; i++)
 		add(i, &sched_root_group, 0);
-	run_for(2 * NSEC_PER_SEC); /* until nobody is owed more than a turn because so many came at once */
-	while (turn(false) != t)
-		b->now = b->rq.current->slice_end_ns;
+	queue_run_for(&b->q, 2 * NSEC_PER_SEC); /* until nobody is owed more than a turn because so many came at once */
+	while (queue_turn(&b->q, false) != t)
+		b->q.now = b->q.rq.current->slice_end_ns;
 	for (unsigned round = 0; round < 100; round++) {
-		b->now += 10 * NSEC_PER_USEC;
-		turn(true);
-		run_for(20 * SLICE_NS + round * 77777);
+		b->q.now += 10 * NSEC_PER_USEC;
+		queue_turn(&b->q, true);
+		queue_run_for(&b->q, 20 * SLICE_NS + round * 77777);
 		t->lag_ns = NSEC_PER_USEC; /* it owes nothing, and is owed next to nothing */
 		wake(t);
-		uint64_t woken = b->now;
-		if (!rq_should_preempt(&b->rq, t))
-			b->now = b->rq.current->slice_end_ns;
-		KTEST_TRUE(turn(false) == t);
-		KTEST_TRUE(b->now - woken <= SLICE_NS);
+		uint64_t woken = b->q.now;
+		if (!rq_should_preempt(&b->q.rq, t))
+			b->q.now = b->q.rq.current->slice_end_ns;
+		KTEST_TRUE(queue_turn(&b->q, false) == t);
+		KTEST_TRUE(b->q.now - woken <= SLICE_NS);
 	}
 	finish();
 }

@@ -6,46 +6,37 @@
 #include "core/ktest.h"
 #include "lib/string.h"
 #include "mm/slab.h"
-#include "sched/runqueue.h"
+#include "sched/test/queue_bench.h"
 
 #define THREADS 12u
 
 static struct bench {
-	struct run_queue rq;
-	struct thread idle, t[THREADS];
-	uint64_t now;
+	struct queue_bench q;
+	struct thread t[THREADS];
 } * b;
-
-static bool was_seeded;
 
 static void begin(void)
 {
-	was_seeded = sched_seeded;
-	sched_seeded = false; /* what is tested here is the order by the book */
 	b = kzalloc(sizeof *b);
 	KTEST_TRUE(b != NULL);
-	b->rq.idle = b->rq.current = &b->idle;
-	b->rq.group = &sched_root_group;
-	b->rq.sample_ns = SAMPLE_MIN_NS;
-	b->now = NSEC_PER_SEC;
-	b->rq.fair.base = 0 - 100 * NSEC_PER_MSEC; /* virtual time passes 0 soon: it may wrap */
+	queue_begin(&b->q);
 }
 
 static void finish(void)
 {
-	sched_seeded = was_seeded;
+	queue_end(&b->q);
 	kfree(b);
 }
 
 static void put(struct thread *t, struct fair_request r)
 {
-	rq_account(&b->rq, b->rq.current, b->now);
-	rq_count(&b->rq, t, b->now);
+	rq_account(&b->q.rq, b->q.rq.current, b->q.now);
+	rq_count(&b->q.rq, t, b->q.now);
 	if (!t->special)
-		rq_place(&b->rq, t, r);
+		rq_place(&b->q.rq, t, r);
 	else if (t->eff_policy == SCHED_DEADLINE)
-		dl_wake(t, b->now);
-	rq_enqueue(&b->rq, t, false, b->now);
+		dl_wake(t, b->q.now);
+	rq_enqueue(&b->q.rq, t, false, b->q.now);
 }
 
 static struct thread *add_with_slice(unsigned i, int policy, int nice, int rt_priority, uint64_t slice_ns)
@@ -68,37 +59,8 @@ static struct thread *add(unsigned i, int policy, int nice, int rt_priority)
 
 static void wake(struct thread *t)
 {
-	rq_account(&b->rq, b->rq.current, b->now);
-	put(t, woken_request(t, rq_lag(&b->rq, t)));
-}
-
-/* What a switch does to the queue. The thread that ran goes back unless it sleeps. */
-static struct thread *turn(bool sleeps)
-{
-	struct run_queue *rq = &b->rq;
-	struct thread *prev = rq->current;
-	rq_account(rq, prev, b->now);
-	if (prev != rq->idle && !sleeps && !prev->special) {
-		rq->current = rq_exchange(rq, prev, b->now);
-	} else {
-		if (prev != rq->idle && sleeps)
-			rq_leave(rq, prev);
-		else if (prev != rq->idle)
-			rq_enqueue(rq, prev, false, b->now);
-		rq->current = rq_pick(rq, b->now);
-	}
-	rq->current->switched_in_ns = b->now;
-	if (rq->current != rq->idle)
-		rq_begin_turn(rq->current, b->now);
-	return rq->current;
-}
-
-/* Each thread runs until its turn is over. */
-static void run_for(uint64_t ns)
-{
-	for (uint64_t until = b->now + ns; b->now < until;)
-		b->now = MIN(turn(false)->slice_end_ns, until);
-	rq_account(&b->rq, b->rq.current, b->now);
+	rq_account(&b->q.rq, b->q.rq.current, b->q.now);
+	put(t, woken_request(t, rq_lag(&b->q.rq, t)));
 }
 
 /* In thousandths: how much of `total` t got of what it was due by its weight; 1000 is exact. */
@@ -112,7 +74,7 @@ KTEST(sched, runqueue_equal_threads_get_equal_time)
 	begin();
 	for (unsigned i = 0; i < 5; i++)
 		add(i, SCHED_NORMAL, 0, 0);
-	run_for(1000 * SLICE_NS);
+	queue_run_for(&b->q, 1000 * SLICE_NS);
 	for (unsigned i = 0; i < 5; i++)
 		KTEST_EQ(b->t[i].exec_ns, 200 * SLICE_NS);
 	finish();
@@ -124,10 +86,10 @@ KTEST(sched, runqueue_somebody_runs_whatever_the_lags)
 	begin();
 	for (unsigned i = 0; i < 5; i++)
 		add(i, SCHED_NORMAL, 0, 0);
-	b->rq.fair.sum = INT64_MIN / 2;
+	b->q.rq.fair.sum = INT64_MIN / 2;
 	for (unsigned i = 0; i < 5; i++)
-		KTEST_TRUE(turn(true) != &b->idle);
-	KTEST_TRUE(turn(true) == &b->idle);
+		KTEST_TRUE(queue_turn(&b->q, true) != &b->q.idle);
+	KTEST_TRUE(queue_turn(&b->q, true) == &b->q.idle);
 	finish();
 }
 
@@ -141,7 +103,7 @@ KTEST(sched, runqueue_time_goes_by_weight)
 	begin();
 	for (unsigned i = 0; i < 8; i++)
 		weights += add_with_slice(i, i == 7 ? SCHED_IDLE : SCHED_NORMAL, nice[i], 0, slice[i])->weight;
-	run_for(300 * NSEC_PER_SEC);
+	queue_run_for(&b->q, 300 * NSEC_PER_SEC);
 	for (unsigned i = 0; i < 8; i++) {
 		uint64_t due = 300 * NSEC_PER_SEC * b->t[i].weight / weights, got = b->t[i].exec_ns;
 		uint64_t off = got > due ? got - due : due - got;
@@ -157,7 +119,7 @@ KTEST(sched, runqueue_nice_0_0_5)
 	begin();
 	for (unsigned i = 0; i < 3; i++)
 		weights += add(i, SCHED_NORMAL, i == 2 ? 5 : 0, 0)->weight;
-	run_for(2 * NSEC_PER_SEC);
+	queue_run_for(&b->q, 2 * NSEC_PER_SEC);
 	for (unsigned i = 0; i < 3; i++) {
 		uint64_t p = permille_of_due(&b->t[i], 2 * NSEC_PER_SEC, weights);
 		KTEST_TRUE(p >= 980 && p <= 1020);
@@ -171,14 +133,14 @@ KTEST(sched, runqueue_sleepers_save_nothing)
 	begin();
 	add(0, SCHED_NORMAL, 0, 0);
 	add(1, SCHED_NORMAL, 0, 0);
-	struct thread *sleeper = turn(false);
-	b->now += SLICE_NS / 2;
-	turn(true);
-	run_for(500 * SLICE_NS);
+	struct thread *sleeper = queue_turn(&b->q, false);
+	b->q.now += SLICE_NS / 2;
+	queue_turn(&b->q, true);
+	queue_run_for(&b->q, 500 * SLICE_NS);
 	uint64_t before = sleeper->exec_ns;
 	wake(sleeper);
-	KTEST_TRUE(rq_should_preempt(&b->rq, sleeper)); /* soon … */
-	run_for(100 * SLICE_NS);
+	KTEST_TRUE(rq_should_preempt(&b->q.rq, sleeper)); /* soon … */
+	queue_run_for(&b->q, 100 * SLICE_NS);
 	KTEST_TRUE(sleeper->exec_ns - before <= 52 * SLICE_NS); /* … but not long */
 	KTEST_TRUE(sleeper->exec_ns - before >= 48 * SLICE_NS);
 	finish();
@@ -189,18 +151,18 @@ KTEST(sched, runqueue_sleepers_keep_their_debt)
 {
 	begin();
 	struct thread *hog = add(0, SCHED_NORMAL, 0, 0), *cheat = add(1, SCHED_NORMAL, 0, 0);
-	turn(false);
+	queue_turn(&b->q, false);
 	for (unsigned i = 0; i < 10000; i++) {
-		if (b->rq.current == cheat) {
-			b->now += SLICE_NS * 9 / 10;
-			turn(true);
-			b->now += SLICE_NS / 100;
+		if (b->q.rq.current == cheat) {
+			b->q.now += SLICE_NS * 9 / 10;
+			queue_turn(&b->q, true);
+			b->q.now += SLICE_NS / 100;
 			wake(cheat);
-			if (rq_should_preempt(&b->rq, cheat))
-				turn(false);
+			if (rq_should_preempt(&b->q.rq, cheat))
+				queue_turn(&b->q, false);
 		} else {
-			b->now = b->rq.current->slice_end_ns;
-			turn(false);
+			b->q.now = b->q.rq.current->slice_end_ns;
+			queue_turn(&b->q, false);
 		}
 	}
 	KTEST_TRUE(cheat->exec_ns <= hog->exec_ns + hog->exec_ns / 50);
@@ -215,18 +177,18 @@ KTEST(sched, runqueue_woken_thread_is_served_within_a_slice)
 	struct thread *t = add(0, SCHED_NORMAL, 0, 0);
 	for (unsigned i = 1; i < THREADS; i++)
 		add(i, SCHED_NORMAL, 0, 0);
-	while (turn(false) != t)
-		b->now = b->rq.current->slice_end_ns;
+	while (queue_turn(&b->q, false) != t)
+		b->q.now = b->q.rq.current->slice_end_ns;
 	for (unsigned round = 0; round < 200; round++) {
-		b->now += 100 * NSEC_PER_USEC;
-		turn(true);
-		run_for(20 * SLICE_NS + round * 77777);
+		b->q.now += 100 * NSEC_PER_USEC;
+		queue_turn(&b->q, true);
+		queue_run_for(&b->q, 20 * SLICE_NS + round * 77777);
 		wake(t);
-		uint64_t woken = b->now;
-		if (!rq_should_preempt(&b->rq, t))
-			b->now = b->rq.current->slice_end_ns;
-		KTEST_TRUE(turn(false) == t);
-		KTEST_TRUE(b->now - woken <= SLICE_NS);
+		uint64_t woken = b->q.now;
+		if (!rq_should_preempt(&b->q.rq, t))
+			b->q.now = b->q.rq.current->slice_end_ns;
+		KTEST_TRUE(queue_turn(&b->q, false) == t);
+		KTEST_TRUE(b->q.now - woken <= SLICE_NS);
 	}
 	finish();
 }
@@ -240,24 +202,24 @@ KTEST(sched, runqueue_exchange_is_enqueue_and_pick)
 	KTEST_TRUE(before != NULL);
 	add(0, SCHED_NORMAL, 0, 0);
 	add(1, SCHED_NORMAL, 3, 0);
-	struct thread *prev = turn(false), *other = prev == &b->t[0] ? &b->t[1] : &b->t[0];
-	rq_dequeue(&b->rq, other);
-	rq_enqueue(&b->rq, other, false, b->now); /* out of the tree */
+	struct thread *prev = queue_turn(&b->q, false), *other = prev == &b->t[0] ? &b->t[1] : &b->t[0];
+	rq_dequeue(&b->q.rq, other);
+	rq_enqueue(&b->q.rq, other, false, b->q.now); /* out of the tree */
 	for (unsigned i = 0; i < 500; i++) {
 		x = x * 6364136223846793005u + 1442695040888963407u;
 		prev->vruntime_ns = other->vruntime_ns + (x >> 33) % 9 - 4;
 		prev->vdeadline_ns = other->vdeadline_ns + (x >> 43) % 9 - 4;
 		*before = *b;
-		rq_enqueue(&b->rq, prev, true, b->now);
-		struct thread *next = rq_pick(&b->rq, b->now);
-		int64_t sum = b->rq.fair.sum;
-		uint64_t load = b->rq.fair.load;
+		rq_enqueue(&b->q.rq, prev, true, b->q.now);
+		struct thread *next = rq_pick(&b->q.rq, b->q.now);
+		int64_t sum = b->q.rq.fair.sum;
+		uint64_t load = b->q.rq.fair.load;
 		bool prev_queued = prev->queued, other_queued = other->queued;
 		*b = *before;
-		KTEST_TRUE(rq_exchange(&b->rq, prev, b->now) == next);
-		KTEST_TRUE(b->rq.fair.sum == sum && b->rq.fair.load == load);
+		KTEST_TRUE(rq_exchange(&b->q.rq, prev, b->q.now) == next);
+		KTEST_TRUE(b->q.rq.fair.sum == sum && b->q.rq.fair.load == load);
 		KTEST_TRUE(prev->queued == prev_queued && other->queued == other_queued);
-		KTEST_TRUE(b->rq.fair.single == (next == prev ? other : prev));
+		KTEST_TRUE(b->q.rq.fair.single == (next == prev ? other : prev));
 		stayed += next == prev;
 		*b = *before;
 	}
@@ -277,16 +239,16 @@ KTEST(sched, runqueue_realtime_first_by_priority_and_arrival)
 	add(5, SCHED_FIFO, 0, 64);
 	static const uint8_t order[6] = {2, 5, 3, 4, 1, 0};
 	for (unsigned i = 0; i < 6; i++) {
-		KTEST_EQ(turn(true) - b->t, order[i]);
-		b->now += 1000;
+		KTEST_EQ(queue_turn(&b->q, true) - b->t, order[i]);
+		b->q.now += 1000;
 	}
-	KTEST_TRUE(turn(true) == &b->idle);
+	KTEST_TRUE(queue_turn(&b->q, true) == &b->q.idle);
 	/* a pre-empted one goes back to the head of its priority, one whose turn is over to the tail */
-	b->rq.runnable += 2;
-	rq_enqueue(&b->rq, &b->t[3], false, b->now);
-	rq_enqueue(&b->rq, &b->t[4], true, b->now);
-	KTEST_TRUE(rq_pick(&b->rq, b->now) == &b->t[4]);
-	KTEST_TRUE(rq_pick(&b->rq, b->now) == &b->t[3]);
+	b->q.rq.runnable += 2;
+	rq_enqueue(&b->q.rq, &b->t[3], false, b->q.now);
+	rq_enqueue(&b->q.rq, &b->t[4], true, b->q.now);
+	KTEST_TRUE(rq_pick(&b->q.rq, b->q.now) == &b->t[4]);
+	KTEST_TRUE(rq_pick(&b->q.rq, b->q.now) == &b->t[3]);
 	finish();
 }
 
@@ -294,19 +256,19 @@ KTEST(sched, runqueue_preemption_rules)
 {
 	begin();
 	add(0, SCHED_NORMAL, 0, 0);
-	KTEST_TRUE(rq_should_preempt(&b->rq, &b->t[0])); /* anybody before idle */
-	turn(false);
+	KTEST_TRUE(rq_should_preempt(&b->q.rq, &b->t[0])); /* anybody before idle */
+	queue_turn(&b->q, false);
 	add(1, SCHED_NORMAL, 0, 0);
-	KTEST_TRUE(!rq_should_preempt(&b->rq, &b->t[1]));
+	KTEST_TRUE(!rq_should_preempt(&b->q.rq, &b->t[1]));
 	add(2, SCHED_FIFO, 0, 1);
-	KTEST_TRUE(rq_should_preempt(&b->rq, &b->t[2]));
+	KTEST_TRUE(rq_should_preempt(&b->q.rq, &b->t[2]));
 	add(3, SCHED_IDLE, 0, 0);
-	KTEST_TRUE(!rq_should_preempt(&b->rq, &b->t[3]));
-	KTEST_TRUE(turn(false) == &b->t[2]);
-	KTEST_TRUE(!rq_should_preempt(&b->rq, &b->t[0]));
+	KTEST_TRUE(!rq_should_preempt(&b->q.rq, &b->t[3]));
+	KTEST_TRUE(queue_turn(&b->q, false) == &b->t[2]);
+	KTEST_TRUE(!rq_should_preempt(&b->q.rq, &b->t[0]));
 	add(4, SCHED_FIFO, 0, 1);
-	KTEST_TRUE(!rq_should_preempt(&b->rq, &b->t[4]));		   /* equal: waits */
-	KTEST_TRUE(!rq_turn_is_over(&b->rq, b->now + 100 * NSEC_PER_SEC)); /* FIFO's turn has no end */
+	KTEST_TRUE(!rq_should_preempt(&b->q.rq, &b->t[4]));		       /* equal: waits */
+	KTEST_TRUE(!rq_turn_is_over(&b->q.rq, b->q.now + 100 * NSEC_PER_SEC)); /* FIFO's turn has no end */
 	finish();
 }
 
@@ -315,13 +277,13 @@ KTEST(sched, runqueue_realtime_is_throttled)
 {
 	begin();
 	struct thread *rt = add(0, SCHED_FIFO, 0, 10), *fair = add(1, SCHED_NORMAL, 0, 0);
-	uint64_t start = b->now;
-	for (unsigned i = 0; b->now < start + 10 * NSEC_PER_SEC; i++) {
-		turn(false);
-		b->now = MIN(rq_tick_wanted(&b->rq, b->now), b->now + 10 * NSEC_PER_MSEC);
-		rq_account(&b->rq, b->rq.current, b->now);
-		if (b->rq.rt_throttled)
-			(void)rq_rt_period(&b->rq, b->now);
+	uint64_t start = b->q.now;
+	for (unsigned i = 0; b->q.now < start + 10 * NSEC_PER_SEC; i++) {
+		queue_turn(&b->q, false);
+		b->q.now = MIN(rq_tick_wanted(&b->q.rq, b->q.now), b->q.now + 10 * NSEC_PER_MSEC);
+		rq_account(&b->q.rq, b->q.rq.current, b->q.now);
+		if (b->q.rq.rt_throttled)
+			(void)rq_rt_period(&b->q.rq, b->q.now);
 	}
 	KTEST_TRUE(fair->exec_ns >= 490 * NSEC_PER_MSEC && fair->exec_ns <= 510 * NSEC_PER_MSEC);
 	KTEST_TRUE(rt->exec_ns >= 9490 * NSEC_PER_MSEC);
@@ -343,13 +305,13 @@ KTEST(sched, runqueue_deadline_bandwidth)
 	begin();
 	struct thread *a = add_deadline(0, 2, 10), *c = add_deadline(1, 10, 20), *d = add_deadline(2, 5, 50);
 	struct thread *fair = add(3, SCHED_NORMAL, 0, 0);
-	uint64_t start = b->now;
-	for (unsigned i = 0; b->now < start + NSEC_PER_SEC; i++) {
-		struct thread *t = turn(false);
-		KTEST_TRUE(t != &b->idle);
-		b->now = MIN(rq_tick_wanted(&b->rq, b->now), start + NSEC_PER_SEC);
-		rq_account(&b->rq, t, b->now);
-		(void)rq_dl_refill(&b->rq, b->now);
+	uint64_t start = b->q.now;
+	for (unsigned i = 0; b->q.now < start + NSEC_PER_SEC; i++) {
+		struct thread *t = queue_turn(&b->q, false);
+		KTEST_TRUE(t != &b->q.idle);
+		b->q.now = MIN(rq_tick_wanted(&b->q.rq, b->q.now), start + NSEC_PER_SEC);
+		rq_account(&b->q.rq, t, b->q.now);
+		(void)rq_dl_refill(&b->q.rq, b->q.now);
 	}
 	KTEST_EQ(a->exec_ns, 200 * NSEC_PER_MSEC);
 	KTEST_EQ(c->exec_ns, 500 * NSEC_PER_MSEC);
@@ -362,18 +324,18 @@ KTEST(sched, runqueue_boost)
 {
 	begin();
 	struct thread *low = add(0, SCHED_IDLE, 0, 0);
-	turn(false);
+	queue_turn(&b->q, false);
 	low->boost.rank = 100 - 30 + 1; /* real-time 30 */
 	thread_set_effective(low);
 	add(1, SCHED_FIFO, 0, 29);
-	KTEST_TRUE(!rq_should_preempt(&b->rq, &b->t[1]));
+	KTEST_TRUE(!rq_should_preempt(&b->q.rq, &b->t[1]));
 	add(2, SCHED_FIFO, 0, 31);
-	KTEST_TRUE(rq_should_preempt(&b->rq, &b->t[2]));
+	KTEST_TRUE(rq_should_preempt(&b->q.rq, &b->t[2]));
 	low->boost.rank = 1; /* a deadline */
-	low->boost.deadline_ns = b->now + 5;
+	low->boost.deadline_ns = b->q.now + 5;
 	thread_set_effective(low);
-	KTEST_TRUE(!rq_should_preempt(&b->rq, &b->t[2]));
-	KTEST_EQ(turn(false), low);
+	KTEST_TRUE(!rq_should_preempt(&b->q.rq, &b->t[2]));
+	KTEST_EQ(queue_turn(&b->q, false), low);
 	low->boost.rank = 100 + 20 - 3 + 1; /* nice -3 */
 	thread_set_effective(low);
 	KTEST_EQ(low->weight, 2000);
@@ -405,7 +367,7 @@ static bool is_right_pick(const struct thread *picked, const bool *queued)
 KTEST(sched, runqueue_random_order)
 {
 	begin();
-	b->rq.fair.base = 0;
+	b->q.rq.fair.base = 0;
 	uint64_t seed = 7;
 	bool queued[THREADS] = {false};
 	for (unsigned step = 0; step < 20000; step++) {
@@ -417,16 +379,16 @@ KTEST(sched, runqueue_random_order)
 			thread_set_effective(&b->t[i]);
 			b->t[i].vruntime_ns = (seed >> 20) % 100000000 + 1000000000;
 			b->t[i].vdeadline_ns = b->t[i].vruntime_ns + (seed >> 10) % 100000000 * THREADS + i;
-			rq_enqueue(&b->rq, &b->t[i], false, b->now);
+			rq_enqueue(&b->q.rq, &b->t[i], false, b->q.now);
 			queued[i] = true;
 		} else if (seed >> 62 == 3) {
-			rq_dequeue(&b->rq, &b->t[i]);
+			rq_dequeue(&b->q.rq, &b->t[i]);
 			queued[i] = false;
 		} else if (seed >> 62 == 2) {
-			fair_rebase(&b->rq.fair, (seed >> 20) % 1000000000);
+			fair_rebase(&b->q.rq.fair, (seed >> 20) % 1000000000);
 		} else {
-			struct thread *t = rq_pick(&b->rq, b->now);
-			KTEST_TRUE(t != &b->idle && queued[t - b->t]);
+			struct thread *t = rq_pick(&b->q.rq, b->q.now);
+			KTEST_TRUE(t != &b->q.idle && queued[t - b->t]);
 			KTEST_TRUE(is_right_pick(t, queued));
 			queued[t - b->t] = false;
 		}
