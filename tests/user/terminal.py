@@ -193,11 +193,15 @@ def test_large_paste(ctx):
         assert guest.shell("wc -c </tmp/pasted") == str(len(text))
         assert guest.shell("tail -n 1 /tmp/pasted") == text.splitlines()[-1]
         # Nobody reads at first: what does not fit waits on the other side of the line.
-        guest.send("stty -echo; sleep 4; cat >/tmp/pasted; stty echo\n")
+        idle = "grep -w cpu /proc/stat | cut -d' ' -f6"  # in hundredths of a second
+        guest.send(f"stty -echo; sleep 2; {idle} >/tmp/then; sleep 2; {idle} >/tmp/now; cat >/tmp/pasted; stty echo\n")
         time.sleep(0.3)
         guest.send(text)
         guest.send("\x04")
         guest.boot(30)
+        then, now = map(int, guest.shell("cat /tmp/then /tmp/now").split())
+        if now - then < 100:
+            raise TestFailure(f"the machine is busy while nobody reads: idle for {(now - then) * 10} of 2000 ms")
         assert guest.shell("md5sum </tmp/pasted").split()[0] == hashlib.md5(text.encode()).hexdigest()
 
 
