@@ -20,12 +20,16 @@
 
 static const char *const usual_places[] = {"/sbin/init", "/etc/init", "/bin/init", "/bin/sh"};
 
-struct start {
+/*
+ * The one start there is.  Static: who waits may see `decided` and go on before the other has so much as begun to wake
+ * it, so the queue must not lie on the waiting one's stack.
+ */
+static struct start {
 	const struct init_request *request;
 	struct wait_queue queue;
 	bool decided;
 	int err;
-};
+} start = {.queue = WAIT_QUEUE_INIT(start.queue)};
 
 /* man 2 getrlimit; the values of Linux's own PID 1. */
 static void default_limits(struct process *p)
@@ -139,17 +143,15 @@ static int run_candidates(const struct init_request *r)
 	return err;
 }
 
-static struct start *starting; /* the one start there is; lives on the stack of process_start_init */
-
 static void init_entry(void *arg)
 {
 	struct task *t = arg;
 
 	open_console();
-	int err = run_candidates(starting->request);
-	starting->err = err;
-	WRITE_ONCE(starting->decided, true);
-	wait_wake_all(&starting->queue);
+	int err = run_candidates(start.request);
+	start.err = err;
+	atomic_store_release(&start.decided, true);
+	wait_wake_all(&start.queue);
 	if (err)
 		task_exit(0); /* quietly: it never was a program */
 	irq_disable();
@@ -241,20 +243,15 @@ static void publish_first(struct task *t)
 
 int process_start_init(const struct init_request *r)
 {
-	struct start s = {.request = r};
 	struct task *t;
 	int err = make_first(&t);
 
 	if (err)
 		return err;
-	wait_queue_init(&s.queue);
-	starting = &s;
+	start.request = r;
 	publish_first(t);
 	task_set_name(t, "init");
 	thread_start(&t->thread);
-	(void)!WAIT_UNTIL(&s.queue, READ_ONCE(s.decided), 0, WAIT_FOREVER);
-	irqflags_t f = spin_lock(&s.queue.lock); /* the waker is done with our stack */
-	spin_unlock(&s.queue.lock, f);
-	starting = NULL;
-	return s.err;
+	(void)!WAIT_UNTIL(&start.queue, atomic_load_acquire(&start.decided), 0, WAIT_FOREVER);
+	return start.err;
 }

@@ -7,6 +7,10 @@
  * The condition is evaluated after the sleeper is on the queue and its state is set, so a wake-up between the two is
  * never lost. It must not sleep in a way that changes the thread's state (a mutex inside it is not allowed; a spinlock
  * is).
+ *
+ * The sleeper may go on as soon as the condition holds, before the waker has touched the queue. So the queue must
+ * outlive the waker's call: it is never freed, or the waker holds a lock over store and call that the sleeper takes
+ * before it goes (vfork in proc/clone.c).
  */
 #pragma once
 
