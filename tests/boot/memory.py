@@ -1,6 +1,7 @@
 """From 8 MiB to 16 GiB of RAM (QEMU takes only what the guest touches), and what happens when it runs out."""
 import gzip
 import re
+import time
 
 from ashlartest import cases, timeout
 
@@ -93,8 +94,8 @@ def test_fork_bomb_ends_in_eagain(ctx):
     with ctx.guest(memory="64M") as guest:
         guest.boot()
         # Each generation leaves a sleeper; the shell says "can't fork" when the kernel has had enough.
-        guest.send("b() { b | b & }; b 2>/tmp/err; sleep 5; echo over\n")
-        guest.expect(r"\nover\r?\n", 100)
+        guest.send("b() { b | b & }; b 2>/tmp/err\n")
+        time.sleep(5)   # here, since the first shell may be among those that cannot fork: then it drops the whole line
         # Whoever is left is put away, and the shell still answers.
         guest.send("\n")
         for _ in range(3):
