@@ -95,7 +95,10 @@ def test_fork_bomb_ends_in_eagain(ctx):
         guest.boot()
         # Each generation leaves a sleeper; the shell says "can't fork" when the kernel has had enough.
         guest.send("b() { b | b & }; b 2>/tmp/err\n")
-        time.sleep(5)   # here, since the first shell may be among those that cannot fork: then it drops the whole line
+        time.sleep(5)
+        # On a line of its own: if the first shell is among those that cannot fork, it drops the rest of that line.
+        guest.send("echo o''ver\n")
+        guest.expect(r"\nover\r?\n", 100)
         # Whoever is left is put away, and the shell still answers.
         guest.send("\n")
         for _ in range(3):
