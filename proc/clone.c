@@ -15,11 +15,15 @@
 #include "mm/slab.h"
 #include "mm/usercopy.h"
 #include "proc/internal.h"
+#include "sched/sched.h"
 
-/* The parent of vfork(2) sleeps on this, on its own stack, until the child execs or ends. */
+/*
+ * The parent of vfork(2) sleeps on this, on its own stack, until the child execs or ends.  It takes the child's S
+ * before it goes, which the child holds until it has woken it.
+ */
 struct vfork_wait {
-	struct wait_queue queue;
-	bool done; /* S of the child */
+	struct thread *parent;
+	uint32_t done;
 };
 
 #define CLONE_SUPPORTED                                                                                                \
@@ -321,8 +325,7 @@ static int prepare(struct task *me, const struct clone_args *a, struct task **ou
 
 static void vfork_wait_for(struct task *t, struct vfork_wait *v)
 {
-	(void)!WAIT_UNTIL(&v->queue, READ_ONCE(v->done), WAIT_KILLABLE, WAIT_FOREVER);
-	/* The child's S also waits for a child that is just now waking us to be done with our stack. */
+	(void)!wait_word(&v->done, WAIT_KILLABLE, WAIT_FOREVER, "vfork");
 	irqflags_t f = spin_lock(&t->process->signal_lock);
 	t->vfork = NULL;
 	spin_unlock(&t->process->signal_lock, f);
@@ -334,8 +337,8 @@ void process_vfork_done(struct task *t)
 		return;
 	SPIN_GUARD(&t->process->signal_lock);
 	if (t->vfork) {
-		WRITE_ONCE(t->vfork->done, true);
-		wait_wake_all(&t->vfork->queue);
+		atomic_store_release(&t->vfork->done, 1);
+		sched_wake(t->vfork->parent, WAKE_NORMAL);
 		t->vfork = NULL;
 	}
 }
@@ -363,8 +366,7 @@ long process_clone(const struct clone_args *a)
 	int tid = t->tid;
 	bool wait = a->flags & CLONE_VFORK;
 	if (wait) {
-		wait_queue_init(&v.queue);
-		v.done = false;
+		v = (struct vfork_wait){.parent = &me->thread};
 		t->vfork = &v;
 		task_get(t);
 	}

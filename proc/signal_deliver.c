@@ -438,10 +438,9 @@ void signal_mask_end(bool interrupted)
 
 static long sleep_for_signal(void)
 {
-	struct wait_queue q;
+	const uint32_t never = 0;
 
-	wait_queue_init(&q);
-	(void)!WAIT_UNTIL(&q, false, WAIT_INTERRUPTIBLE, WAIT_FOREVER);
+	(void)!wait_word(&never, WAIT_INTERRUPTIBLE, WAIT_FOREVER, "signal");
 	return -ERESTARTNOHAND;
 }
 

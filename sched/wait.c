@@ -27,6 +27,7 @@
 
 #include <arch/time.h>
 #include "core/panic.h"
+#include "mm/kmap.h"
 #include "sched/sched.h"
 #include "sched/timer.h"
 #include "sync/atomic.h"
@@ -81,6 +82,7 @@ void wait_wake_key(struct wait_queue *q, uint32_t key)
 
 static void enter(struct wait_queue *q, struct waiter *w)
 {
+	ASSERT(!kstack_end_of((uint64_t)q)); /* it could be gone when it is woken */
 	w->on_queue = true;
 	if (w->exclusive)
 		list_push_back(&q->waiters, &w->node);

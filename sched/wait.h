@@ -9,8 +9,7 @@
  * is).
  *
  * The sleeper may go on as soon as the condition holds, before the waker has touched the queue. So the queue must
- * outlive the waker's call: it is never freed, or the waker holds a lock over store and call that the sleeper takes
- * before it goes (vfork in proc/clone.c).
+ * outlive the waker's call, and never lies on a stack (checked in debug builds): who wants that sleeps by wait_word().
  */
 #pragma once
 
@@ -74,14 +73,10 @@ void wait_end(struct wait_queue *q, struct waiter *w, int err);
 /*
  * Sleeping without a queue, for whoever keeps its own list of waiters: until *word is not 0.  The waker stores to it
  * (release), and then calls sched_wake(thread, WAKE_NORMAL); it needs a hold on the thread for that, since the sleeper
- * may go on with the store.  0, -ERESTARTSYS, -ETIMEDOUT; *word may have been set meanwhile also after an error.
+ * may go on with the store: a reference, or a lock over both that the sleeper takes before it goes.  0, -ERESTARTSYS,
+ * -ETIMEDOUT; *word may have been set meanwhile also after an error.
  */
 int wait_word(const uint32_t *word, unsigned flags, uint64_t deadline_ns, const char *reason);
-/* The same for code that spells the loop out itself, after success. */
-static inline void wait_finish(struct wait_queue *q, struct waiter *w)
-{
-	wait_end(q, w, 0);
-}
 /* A waiter with a callback instead of a thread (poll, epoll). Off the queue after waiter_remove returns. */
 void waiter_add(struct wait_queue *q, struct waiter *w);
 void waiter_remove(struct wait_queue *q, struct waiter *w);

@@ -38,8 +38,9 @@ struct poll_block {
 struct poll_call {
 	struct poll_table table;
 	struct thread *thread;
-	struct file *file; /* being asked */
-	bool triggered, failed;
+	struct file *file;  /* being asked */
+	uint32_t triggered; /* the word that the call sleeps on */
+	bool failed;
 	unsigned inline_used;
 	struct poll_entry inline_entries[ENTRIES_INLINE];
 	struct poll_block *blocks;
@@ -50,8 +51,8 @@ static bool entry_wake(struct waiter *w, uint32_t key)
 	struct poll_entry *e = container_of(w, struct poll_entry, waiter);
 
 	(void)key; /* which events matter is decided when the file is asked again */
-	WRITE_ONCE(e->call->triggered, true);
-	sched_wake(e->call->thread, WAKE_NORMAL);
+	atomic_store_release(&e->call->triggered, 1);
+	sched_wake(e->call->thread, WAKE_NORMAL); /* it cannot go: entry_end() takes this queue's lock */
 	return true;
 }
 
@@ -93,7 +94,8 @@ static void call_begin(struct poll_call *c)
 {
 	c->table.add = queue_add;
 	c->thread = thread_current();
-	c->triggered = c->failed = false;
+	c->triggered = 0;
+	c->failed = false;
 	c->inline_used = 0;
 	c->blocks = NULL;
 }
@@ -123,22 +125,16 @@ static uint32_t ask(struct poll_call *c, struct file *f, bool register_too)
 static long poll_loop(struct poll_call *c, long (*scan)(struct poll_call *c, void *arg, bool register_too), void *arg,
 		      uint64_t deadline_ns)
 {
-	struct waiter sleeper = {0};
-	struct wait_queue nobody;
 	long ready;
 	int err = 0;
 
 	call_begin(c);
-	wait_queue_init(&nobody); /* only so that the sleep has the usual shape: entry_wake wakes the thread directly */
 	for (bool first = true;; first = false) {
 		ready = scan(c, arg, first && deadline_ns != 0);
 		if (ready || c->failed || err || deadline_ns == 0)
 			break;
-		wait_prepare(&nobody, &sleeper, WAIT_INTERRUPTIBLE);
-		if (!READ_ONCE(c->triggered))
-			err = wait_sleep(&sleeper, WAIT_INTERRUPTIBLE, deadline_ns);
-		wait_finish(&nobody, &sleeper);
-		WRITE_ONCE(c->triggered, false);
+		err = wait_word(&c->triggered, WAIT_INTERRUPTIBLE, deadline_ns, "poll");
+		WRITE_ONCE(c->triggered, 0);
 		atomic_fence(); /* before the files are asked again: who triggers after that must not be overwritten */
 	}
 	call_end(c);

@@ -12,9 +12,9 @@
 #include "sched/wait.h"
 
 struct crew {
-	struct wait_queue ended;
+	struct thread *owner; /* who started them and waits; counted */
 	uint32_t running;
-	bool over; /* the last one is done with this struct */
+	uint32_t over;
 	void (*fn)(struct crew *c, unsigned index);
 	uint32_t next_index;
 	uint64_t cpus; /* where they run; 0: anywhere */
@@ -27,16 +27,18 @@ static inline void crew_thread(void *arg)
 		KTEST_EQ(sched_set_affinity(thread_current(), c->cpus), 0);
 	c->fn(c, __atomic_fetch_add(&c->next_index, 1, __ATOMIC_RELAXED));
 	if (__atomic_sub_fetch(&c->running, 1, __ATOMIC_ACQ_REL) == 0) {
-		wait_wake_all(&c->ended);
-		__atomic_store_n(&c->over, true, __ATOMIC_RELEASE);
+		struct thread *owner = c->owner;
+		atomic_store_release(&c->over, 1); /* from here on c may be gone */
+		sched_wake(owner, WAKE_NORMAL);
+		thread_put(owner);
 	}
 }
 
 static inline void crew_start_on(struct crew *c, uint64_t cpu_mask, unsigned count,
 				 void (*fn)(struct crew *c, unsigned index))
 {
-	*c = (struct crew){.running = count, .fn = fn, .cpus = cpu_mask};
-	wait_queue_init(&c->ended);
+	*c = (struct crew){.owner = thread_current(), .running = count, .fn = fn, .cpus = cpu_mask};
+	thread_get(c->owner);
 	for (unsigned i = 0; i < count; i++)
 		KTEST_EQ(thread_create(crew_thread, c, "crew"), 0);
 }
@@ -57,9 +59,7 @@ static inline uint64_t crew_bind(uint64_t cpu_mask)
 
 static inline void crew_join(struct crew *c)
 {
-	(void)WAIT_UNTIL(&c->ended, __atomic_load_n(&c->running, __ATOMIC_ACQUIRE) == 0, 0, WAIT_FOREVER);
-	while (!__atomic_load_n(&c->over, __ATOMIC_ACQUIRE)) /* it is on its last lines, perhaps pre-empted there */
-		(void)!sleep_until_ns(time_ns() + NSEC_PER_MSEC / 10, false);
+	(void)wait_word(&c->over, 0, WAIT_FOREVER, "crew");
 }
 
 /* One CPU after the other, so that all of them take part. */

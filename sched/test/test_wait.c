@@ -63,7 +63,7 @@ static bool until_preempted(void)
 
 KTEST(sched, preempted_on_the_way_to_sleep)
 {
-	struct wait_queue q = WAIT_QUEUE_INIT(q);
+	static struct wait_queue q = WAIT_QUEUE_INIT(q);
 	struct crew c;
 	leave_cpu = 0;
 	crew_start(&c, 1, run_beside);
@@ -100,7 +100,7 @@ KTEST(sched, wait_ping_pong)
 
 KTEST(sched, wait_times_out)
 {
-	struct wait_queue q = WAIT_QUEUE_INIT(q);
+	static struct wait_queue q = WAIT_QUEUE_INIT(q);
 	uint64_t deadline = time_ns() + 2 * NSEC_PER_MSEC;
 	KTEST_EQ(WAIT_UNTIL(&q, false, 0, deadline), -ETIMEDOUT);
 	KTEST_TRUE(time_ns() >= deadline);
@@ -165,7 +165,7 @@ static bool record_key(struct waiter *w, uint32_t key)
 
 KTEST(sched, wait_callback_sees_key)
 {
-	struct wait_queue q = WAIT_QUEUE_INIT(q);
+	static struct wait_queue q = WAIT_QUEUE_INIT(q);
 	struct waiter w = {.wake = record_key};
 	called_with = 0;
 	waiter_add(&q, &w);
@@ -230,7 +230,7 @@ KTEST(sched, wait_signals_end_what_they_should)
 /* A signal that is already there before the sleep. */
 KTEST(sched, wait_sees_earlier_signal)
 {
-	struct wait_queue q = WAIT_QUEUE_INIT(q);
+	static struct wait_queue q = WAIT_QUEUE_INIT(q);
 	thread_set_work(thread_current(), WORK_SIGNAL);
 	int err = WAIT_UNTIL(&q, false, WAIT_INTERRUPTIBLE, WAIT_FOREVER);
 	int err2 = sleep_until_ns(time_ns() + A_LONG_TIME, true);
