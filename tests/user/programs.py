@@ -81,7 +81,7 @@ def test_all_at_once(ctx, build):
                    memory="192M" if ashlartest.VARIANT.san == "kasan" else "96M") as guest:  # its shadow and larger stacks count too
         guest.boot()
         guest.shell("cd /tmp")
-        guest.run("for p in " + " ".join(programs) + "; do for n in 1 2; do "
+        guest.run("export TEST_SECONDS=170; for p in " + " ".join(programs) + "; do for n in 1 2; do "
                   "(/test/$p >$p.$n 2>&1; echo status $? >>$p.$n) & done; done; wait", 180)
         bad = guest.run("grep -v '^ok ' *.[12] | grep -v ':status 0$'")
         assert bad == "", bad
