@@ -22,9 +22,10 @@ trace: $(out)/ashlar $(out)/initramfs-debian.cpio | build/need-run ## CMD="…" 
 	$(Q)tools/trace --kernel $(out)/ashlar --initrd $(out)/initramfs-debian.cpio --smp $(call cpus_or,2) '$(subst ','\'',$(CMD))'
 
 # The torture run.
-$(out)/user/soak/soak: user/soak/soak.c mk/user.mk mk/programs.mk | build/need-user
-	@mkdir -p $(@D); $(call say,UCC,$<)
-	$(Q)$(MUSL_CC) $(user_flags) -static $< -o $@
+soak_sources = user/soak/soak.c user/soak/actions.c
+$(out)/user/soak/soak: $(soak_sources) user/soak/soak.h mk/user.mk mk/programs.mk | build/need-user
+	@mkdir -p $(@D); $(call say,UCC,$@)
+	$(Q)$(MUSL_CC) $(user_flags) -static $(soak_sources) -o $@
 $(out)/initramfs-soak.cpio: $(initramfs_prereqs) $(out)/user/soak/soak $(user_programs) $(call dep,$(debian_packages)) mk/programs.mk
 	@mkdir -p $(@D); $(call say,CPIO,$@)
 	$(Q)tools/mkinitramfs --output $@ $(initramfs_args) --packages $(deps) $(foreach p,$(debian_programs),--program '$(p)') \
