@@ -28,7 +28,7 @@
 #include "mm/slab.h"
 #include "sched/group.h"
 #include "sched/internal.h"
-#include "sched/runqueue.h"
+#include "sched/queues.h"
 #include "sched/sched.h"
 #include "sync/spinlock.h"
 
@@ -49,6 +49,8 @@ static void thread_begin(void *arg)
 /* What a thread hands on. A boost is not it, and neither is DEADLINE: its bandwidth was admitted for one thread. */
 static void inherit(struct thread *t, const struct thread *like)
 {
+	irqflags_t f;
+	struct run_queue *rq = queue_lock(like, &f); /* policy and priority belong together */
 	t->nice = like->nice;
 	t->slice_ns = like->slice_ns;
 	t->affinity = like->affinity;
@@ -62,6 +64,7 @@ static void inherit(struct thread *t, const struct thread *like)
 		t->policy = like->policy;
 		t->rt_priority = like->rt_priority;
 	}
+	spin_unlock(&rq->lock, f);
 }
 
 int thread_init(struct thread *t, const struct thread *like, void (*entry)(void *arg), void *arg)
