@@ -245,14 +245,24 @@ uint32_t balance_least_loaded(uint64_t allowed, uint32_t hint)
 
 /* ---- affinity ---- */
 
+#if CONFIG_KTEST
+void (*sched_evict_hook)(struct thread *t);
+#endif
+
 void balance_evict(struct thread *t)
 {
+#if CONFIG_KTEST
+	if (unlikely(sched_evict_hook))
+		sched_evict_hook(t);
+#endif
 	for (;;) {
 		irqflags_t f;
 		struct run_queue *rq = queue_lock(t, &f);
 		uint64_t allowed = t->affinity & atomic_load_relaxed(&sched_cpu_mask);
 		bool wrong = !(allowed & BIT(rq->cpu)), must = wrong && t->queued;
 		if (wrong && rq->current == t) /* it came to run meanwhile: the switch away from it moves it */
+			rq_resched(rq, time_ns());
+		if (!wrong && t->queued && rq->current == rq->idle) /* it may stay after all, and idle does not know */
 			rq_resched(rq, time_ns());
 		queue_unlock(rq, f);
 		if (!must)

@@ -37,6 +37,8 @@ uint32_t sched_active_threads(void);
 void sched_kick_executor(uint32_t cpu);
 /* For tests, in the test image only: called in the middle of each switch, under the run queue's lock. */
 extern void (*sched_test_hook)(void);
+/* … and this one before t is moved off a CPU that it may not run on.  Interrupts off, no lock. */
+extern void (*sched_evict_hook)(struct thread *t);
 /*
  * sched.c: as sched_switch(), for a kernel thread bound to this CPU that never ends (the executor), with its state set
  * to SLEEPING; and while nothing else is runnable here, it is this thread that idles. Returns when it was woken.

@@ -7,6 +7,7 @@
 
 #include <arch/cpu.h>
 #include <arch/time.h>
+#include "sched/internal.h"
 #include "sched/queues.h"
 #include "sched/sched.h"
 #include "sched/test/crew.h"
@@ -424,4 +425,49 @@ KTEST(sched, place_steals_no_thread_that_is_being_switched)
 	crew_join(&c);
 	KTEST_EQ(err, 0);
 	KTEST_TRUE(!early && taken);
+}
+
+/* Changes its mind just when the CPU idles and is about to send the thread away. */
+static uint32_t kept;
+
+static void let_it_stay(struct thread *t)
+{
+	struct run_queue *rq = my_queue();
+	if (t != member[0] || t->cpu != rq->cpu || rq->current != rq->idle)
+		return;
+	irqflags_t f;
+	queue_lock(t, &f);
+	t->affinity = UINT64_MAX;
+	queue_unlock(rq, f);
+	atomic_store_release(&seen_on[0], UINT32_MAX);
+	atomic_store_release(&kept, 1);
+}
+
+/* It runs on, and the idle CPU does not look in vain for others: two are ready on this one, which are bound to it. */
+KTEST(sched, place_allowed_again_before_it_was_moved)
+{
+	if (cpus_online == 1)
+		ktest_skip("nowhere to go");
+	struct crew c;
+	uint64_t here = crew_bind(sched_cpus()), there = sched_cpus() & ~here;
+	int err = 0;
+	there &= -there;
+	kept = 0;
+	start(&c, 2, spin_and_look);
+	err |= sched_set_affinity(member[1], here);
+	sched_evict_hook = let_it_stay;
+	for (unsigned i = 0; i < 100 && !atomic_load_acquire(&kept); i++) {
+		err |= sched_set_affinity(member[0], there);
+		(void)!within(&seen_on[0], (uint32_t)__builtin_ctzll(there));
+		err |= sched_set_affinity(member[0], here);
+	}
+	uint64_t end = time_ns() + 10 * NSEC_PER_SEC;
+	while (atomic_load_acquire(&seen_on[0]) == UINT32_MAX && time_ns() < end)
+		sched_yield();
+	bool runs_on = atomic_load_acquire(&seen_on[0]) != UINT32_MAX;
+	sched_evict_hook = NULL;
+	WRITE_ONCE(stop, 1);
+	crew_join(&c);
+	KTEST_EQ(err, 0);
+	KTEST_TRUE(kept && runs_on);
 }
