@@ -6,7 +6,9 @@
  * until its next period, and comes back with a new budget and the next deadline.  So it never takes more than runtime
  * per period from the others, whatever it asks for.  One that wakes up goes on with budget and deadline if running all
  * of that budget until the deadline is within its bandwidth (budget / time left <= runtime / deadline), else it begins
- * a period now; otherwise who sleeps at the right moments would get more.
+ * a period now; otherwise who sleeps at the right moments would get more.  Where the deadline is before the end of the
+ * period, beginning one now would be more as well: such a thread keeps its deadline, with as much budget as is within
+ * the bandwidth, and after its deadline waits for the next period.
  *
  * Admission: the bandwidths (runtime / period) of all DEADLINE threads may not exceed 95 % of the CPUs.  They may run
  * anywhere, so a thread's affinity must leave out none.  Then no thread is late by more than the longest run time on
@@ -32,10 +34,16 @@
 static struct spinlock admission_lock = SPINLOCK_INIT(LOCK_LEAF, "deadline admission");
 static uint64_t admitted; /* sum over all DEADLINE threads; admission_lock */
 
+/* runtime_ns / length_ns, in parts of BANDWIDTH_ONE. */
+static uint64_t density(uint64_t runtime_ns, uint64_t length_ns)
+{
+	unsigned scale = runtime_ns >> 43 ? 20 : 0; /* hours: then milliseconds are exact enough */
+	return (runtime_ns >> scale) * BANDWIDTH_ONE / (length_ns >> scale);
+}
+
 static uint64_t bandwidth(const struct sched_dl *dl)
 {
-	unsigned scale = dl->runtime_ns >> 43 ? 20 : 0; /* hours: then milliseconds are exact enough */
-	return dl->runtime_ns ? (dl->runtime_ns >> scale) * BANDWIDTH_ONE / (dl->period_ns >> scale) : 0;
+	return dl->runtime_ns ? density(dl->runtime_ns, dl->period_ns) : 0;
 }
 
 int dl_admit(const struct sched_dl *from, const struct sched_dl *to, unsigned cpu_count)
@@ -55,6 +63,12 @@ uint64_t dl_due(const struct thread *t)
 	return donated ? t->boost.deadline_ns : t->dl.due_ns;
 }
 
+/* The start of the period after the one due_ns belongs to. */
+static uint64_t next_period(const struct sched_dl *dl)
+{
+	return dl->due_ns - dl->deadline_ns + dl->period_ns;
+}
+
 void dl_wake(struct thread *t, uint64_t now)
 {
 	struct sched_dl *dl = &t->dl;
@@ -63,10 +77,18 @@ void dl_wake(struct thread *t, uint64_t now)
 	int64_t left = (int64_t)(dl->due_ns - now);
 	if (dl->budget_ns <= 0 && left > 0)
 		return; /* it slept after it had used all: rq_dl_enqueue() finds it exhausted */
-	if (left <= 0 || (__int128)dl->budget_ns * (int64_t)dl->deadline_ns > (__int128)dl->runtime_ns * left) {
-		dl->due_ns = now + dl->deadline_ns;
-		dl->budget_ns = (int64_t)dl->runtime_ns;
+	if (left > 0 && (__int128)dl->budget_ns * (int64_t)dl->deadline_ns <= (__int128)dl->runtime_ns * left)
+		return;
+	if (dl->due_ns && dl->deadline_ns < dl->period_ns && time_before(now, next_period(dl))) {
+		if (left > 0)
+			dl->budget_ns = (int64_t)((unsigned __int128)density(dl->runtime_ns, dl->deadline_ns) *
+						  (uint64_t)left / BANDWIDTH_ONE);
+		else
+			dl->budget_ns = MIN(dl->budget_ns, 0);
+		return;
 	}
+	dl->due_ns = now + dl->deadline_ns;
+	dl->budget_ns = (int64_t)dl->runtime_ns;
 }
 
 static struct thread *entry(struct rb_node *n)
@@ -107,12 +129,6 @@ static void erase(struct rb_root *root, struct thread **first, struct thread *t)
 		*first = next ? entry(next) : NULL;
 	}
 	rb_erase(root, &t->run_node);
-}
-
-/* The start of the period after the one due_ns belongs to. */
-static uint64_t next_period(const struct sched_dl *dl)
-{
-	return dl->due_ns - dl->deadline_ns + dl->period_ns;
 }
 
 static void refill(struct sched_dl *dl, uint64_t now)

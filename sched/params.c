@@ -17,7 +17,7 @@ struct change {
 	struct run_queue *rq;
 	irqflags_t flags;
 	uint64_t now;
-	bool queued, running, was_fair;
+	bool queued, running, was_fair, was_deadline;
 	uint32_t weight;	     /* as it was */
 	struct fair_request request; /* what was left of it, if it was fair */
 };
@@ -29,6 +29,7 @@ static void change_begin(struct thread *t, struct change *c)
 	c->queued = t->queued;
 	c->running = rq->current == t && t != rq->idle;
 	c->was_fair = !t->special;
+	c->was_deadline = t->policy == SCHED_DEADLINE;
 	c->weight = t->weight;
 	c->request = (struct fair_request){0};
 	if (!c->queued && !c->running)
@@ -56,13 +57,20 @@ static void place_running(struct run_queue *rq, struct thread *t, const struct c
 	t->vdeadline_ns = t->vserved_ns - r.head_start_ns;
 }
 
+/* One that has been DEADLINE before goes on with its period. */
+static void begin_deadline(struct thread *t, const struct change *c)
+{
+	if (t->eff_policy == SCHED_DEADLINE && !c->was_deadline)
+		dl_wake(t, c->now);
+}
+
 static void put_back_queued(struct run_queue *rq, struct thread *t, const struct change *c)
 {
 	uint64_t since = t->switched_in_ns;
 	if (!t->special)
 		rq_place(rq, t, c->request);
-	else if (t->eff_policy == SCHED_DEADLINE)
-		dl_wake(t, c->now);
+	else
+		begin_deadline(t, c);
 	rq_enqueue(rq, t, false, c->now);
 	t->switched_in_ns = since; /* it waits since then */
 	rq_arrived(rq, t, c->now);
@@ -73,7 +81,7 @@ static void go_on_running(struct run_queue *rq, struct thread *t, const struct c
 	if (!t->special)
 		place_running(rq, t, c);
 	else if (t->eff_policy == SCHED_DEADLINE)
-		dl_wake(t, c->now);
+		begin_deadline(t, c);
 	else
 		t->vdeadline_ns = t->exec_ns + SLICE_RR_NS;
 	rq->urgency = thread_urgency(t);
@@ -147,6 +155,17 @@ static unsigned count(uint64_t cpu_mask)
 	return n;
 }
 
+/* Whoever asks again, or comes back, has no more budget than before, and gets the next one no earlier. */
+static void keep_period(struct sched_dl *to, const struct sched_dl *from, uint64_t now)
+{
+	to->due_ns = from->due_ns;
+	to->budget_ns = from->budget_ns;
+	if (to->runtime_ns) {
+		to->due_ns = MIN(to->due_ns, now + to->deadline_ns);
+		to->budget_ns = MIN(to->budget_ns, (int64_t)to->runtime_ns);
+	}
+}
+
 int sched_set_params(struct thread *t, const struct sched_params *p)
 {
 	struct sched_dl dl;
@@ -166,6 +185,7 @@ int sched_set_params(struct thread *t, const struct sched_params *p)
 		t->policy = p->policy;
 		t->rt_priority = p->rt_priority;
 		t->reset_on_fork = p->reset_on_fork;
+		keep_period(&dl, &t->dl, c.now);
 		t->dl = dl;
 		if (p->policy == SCHED_NORMAL || p->policy == SCHED_BATCH) {
 			t->nice = MAX(MIN(p->nice, 19), -20);

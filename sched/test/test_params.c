@@ -127,6 +127,31 @@ KTEST(sched, deadline_yield_ends_the_period)
 	KTEST_TRUE(time_ns() - start >= 20 * NSEC_PER_MSEC);
 }
 
+/* Neither the same parameters once more nor another policy in between nor a new nice value gives a new budget. */
+KTEST(sched, deadline_asked_for_again_gives_no_budget)
+{
+	static const struct sched_params third = {.policy = SCHED_DEADLINE,
+						  .runtime_ns = 300 * NSEC_PER_MSEC,
+						  .deadline_ns = NSEC_PER_SEC,
+						  .period_ns = NSEC_PER_SEC};
+	struct thread *me = thread_current();
+	KTEST_EQ(set(third), 0);
+	uint64_t due_ns = me->dl.due_ns, until = thread_exec_ns(me) + 2 * NSEC_PER_MSEC;
+	while (thread_exec_ns(me) < until)
+		;
+	KTEST_EQ(set(third), 0);
+	int64_t same = me->dl.budget_ns;
+	sched_set_nice(me, 3);
+	int64_t nice = me->dl.budget_ns;
+	KTEST_EQ(sched_set_policy(me, SCHED_NORMAL, 0), 0);
+	KTEST_EQ(set(third), 0);
+	int64_t back = me->dl.budget_ns;
+	bool same_period = me->dl.due_ns == due_ns;
+	KTEST_EQ(sched_set_policy(me, SCHED_NORMAL, 0), 0);
+	KTEST_TRUE(same <= 298 * (int64_t)NSEC_PER_MSEC && nice <= same && back <= nice);
+	KTEST_TRUE(same_period);
+}
+
 /* The throttle: a real-time thread that never sleeps does not take the only CPU the test may use. */
 static void spin_realtime(struct crew *c, unsigned me)
 {

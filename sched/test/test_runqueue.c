@@ -320,6 +320,33 @@ KTEST(sched, runqueue_deadline_bandwidth)
 	finish();
 }
 
+/*
+ * A deadline before the end of the period: whoever sleeps past it, or until what is left of the budget is more than its
+ * part of the time that is left, gets nothing new in this period.
+ */
+KTEST(sched, runqueue_deadline_before_the_end_of_the_period)
+{
+	static struct thread t;
+	const int64_t ms = (int64_t)NSEC_PER_MSEC;
+	t.dl = (struct sched_dl){.runtime_ns = 2 * NSEC_PER_MSEC,
+				 .deadline_ns = 4 * NSEC_PER_MSEC,
+				 .period_ns = 100 * NSEC_PER_MSEC};
+	uint64_t start = NSEC_PER_SEC;
+	dl_wake(&t, start);
+	KTEST_EQ(t.dl.due_ns, start + 4 * NSEC_PER_MSEC);
+	KTEST_EQ(t.dl.budget_ns, 2 * ms);
+	t.dl.budget_ns = 3 * ms / 2;
+	dl_wake(&t, start + 2 * NSEC_PER_MSEC);
+	KTEST_EQ(t.dl.due_ns, start + 4 * NSEC_PER_MSEC);
+	KTEST_EQ(t.dl.budget_ns, ms);
+	dl_wake(&t, start + 5 * NSEC_PER_MSEC);
+	KTEST_EQ(t.dl.due_ns, start + 4 * NSEC_PER_MSEC);
+	KTEST_EQ(t.dl.budget_ns, 0);
+	dl_wake(&t, start + 100 * NSEC_PER_MSEC);
+	KTEST_EQ(t.dl.due_ns, start + 104 * NSEC_PER_MSEC);
+	KTEST_EQ(t.dl.budget_ns, 2 * ms);
+}
+
 KTEST(sched, runqueue_boost)
 {
 	begin();
