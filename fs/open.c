@@ -331,13 +331,16 @@ int vfs_open_exec(const struct actor *who, const struct path *base, const char *
 		path_put(&p);
 		return err;
 	}
-	err = file_create(&p, i->file_ops, O_RDONLY, FILE_READ, who->cred, out);
-	if (!err && (*out)->ops->open) {
-		err = (*out)->ops->open(*out);
+	struct file *f;
+	err = file_create(&p, i->file_ops, O_RDONLY, FILE_READ, who->cred, &f);
+	if (!err && f->ops->open) {
+		err = f->ops->open(f);
 		if (err)
-			file_destroy(*out);
+			file_destroy(f);
 		p = (struct path){0};
 	}
+	if (!err)
+		*out = f;
 	if (err) {
 		inode_executors_put(i);
 		if (p.mount)

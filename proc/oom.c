@@ -7,6 +7,7 @@
 #include "core/log.h"
 #include "lib/string.h"
 #include "mm/page.h"
+#include "mm/pgtable.h"
 #include "proc/internal.h"
 
 struct choice {
@@ -15,12 +16,18 @@ struct choice {
 	int64_t total_pages;
 };
 
+/* Its pages, and the tables that say where they are: those may be all there is. */
+static uint64_t used_pages(const struct aspace *as)
+{
+	return aspace_resident_pages(as) + pgtable_page_count(as->mmu.root);
+}
+
 int64_t oom_points(struct process *p, int64_t total_pages)
 {
 	SPIN_GUARD(&p->lock);
 	if (!p->aspace || p->oom_score_adj == -1000)
 		return 0;
-	int64_t points = (int64_t)aspace_resident_pages(p->aspace) + p->oom_score_adj * total_pages / 1000;
+	int64_t points = (int64_t)used_pages(p->aspace) + p->oom_score_adj * total_pages / 1000;
 	return MAX(points, (int64_t)1);
 }
 
@@ -58,7 +65,7 @@ static bool kill_one(void)
 	if (as) {
 		vm_oom_mark_victim(as);
 		log_write(LOG_ERR, "memory: out of memory, killing process %d (%s), which has %llu KiB of %llu KiB",
-			  c.best->pid, comm, (unsigned long long)(aspace_resident_pages(as) * (PAGE_SIZE / KIB)),
+			  c.best->pid, comm, (unsigned long long)(used_pages(as) * (PAGE_SIZE / KIB)),
 			  (unsigned long long)(s.total * (PAGE_SIZE / KIB)));
 	}
 	(void)!signal_send_process(c.best, SIGKILL, NULL);

@@ -45,6 +45,8 @@ static int map_flags(unsigned prot, unsigned flags, struct map_request *r)
 
 	if (type != MAP_PRIVATE && type != MAP_SHARED && type != MAP_SHARED_VALIDATE)
 		return -EINVAL;
+	if (flags & MAP_GROWSDOWN && (type != MAP_PRIVATE || !(flags & MAP_ANONYMOUS)))
+		return -EINVAL; /* a file has nothing before its start */
 	if (flags & MAP_HUGETLB)
 		return flags & MAP_ANONYMOUS
 			? -ENOMEM

@@ -6,6 +6,7 @@
 #include "vm/change.h"
 #include "vm/fault.h"
 #include "vm/gather.h"
+#include "vm/internal.h"
 
 /*
  * Calls fn for the part of each area in [start,end); a hole is passed over and makes the result -ENOMEM, as man 2
@@ -105,7 +106,7 @@ static int advise_populate(struct aspace *as, uint64_t start, uint64_t end, unsi
 	int err = 0;
 
 	for (uint64_t va = start; va < end && !err; va += PAGE_SIZE)
-		err = fault_errno(fault_page(as, va, how));
+		err = oom_dying() ? -EINTR : fault_errno(fault_page(as, va, how));
 	return err;
 }
 

@@ -428,6 +428,8 @@ enum fault_result fault_populate(struct aspace *as, uint64_t start, uint64_t end
 
 		if (r != FAULT_OK)
 			return r;
+		if (unlikely(oom_dying()))
+			break;
 	}
 	return FAULT_OK;
 }

@@ -147,6 +147,10 @@ int64_t vm_object_write(struct vm_object *o, uint64_t pos, struct uio *u)
 		unsigned offset = pos & PAGE_MASK;
 		size_t len = MIN(u->left, (size_t)PAGE_SIZE - offset), done;
 
+		if (unlikely(oom_dying())) { /* what it still takes would stay in the file */
+			err = -EINTR;
+			break;
+		}
 		err = write_page(o, pos >> PAGE_SHIFT, offset, len, u, &done);
 		pos += done;
 		total += (int64_t)done;

@@ -80,6 +80,19 @@ def test_memory_hog_is_killed(ctx):
 
 
 @timeout(90)
+def test_who_takes_page_tables_is_killed(ctx):
+    """Not the largest of those that have pages: the tables of who has hardly any are what memory went into."""
+    with ctx.guest(memory="128M", initrd="out/initramfs-test.cpio") as guest:
+        guest.boot()
+        guest.shell("(dd if=/dev/zero bs=1M count=12 2>/dev/null; sleep 1000) | tail -c 12582912 >/dev/null & sleep 1")
+        assert int(guest.shell("awk '/VmRSS/ { print $2 }' /proc/$(pidof tail)/status")) > 12288
+        guest.run("/test/memory --tables")
+        assert guest.status == 137, f"the hog ended with status {guest.status}"
+        assert "out of memory" in guest.console
+        assert guest.shell("pidof tail | wc -w") == "1"
+
+
+@timeout(90)
 def test_full_tmpfs_is_enospc(ctx):
     with ctx.guest(memory="64M") as guest:
         guest.boot()

@@ -496,3 +496,33 @@ TEST(reading_while_writing_large)
 	}
 	CHECK_EQ(at, done);
 }
+
+/* What it has not written yet stays unwritten: memory that a dying writer took would stay in the file. */
+TEST(killed_in_the_middle_of_a_write)
+{
+	enum { PARTS = 8, PART = 1 << 20 };
+	static char block[PART];
+	struct iovec parts[PARTS];
+	bool stopped = false;
+
+	for (int i = 0; i < PARTS; i++)
+		parts[i] = (struct iovec){block, PART};
+	/* Now and then the writer is done before it is killed. */
+	for (int i = 0; i < 100 && !stopped; i++) {
+		struct stat st = {0};
+		int fd = memfd_create("big", 0), status;
+		pid_t pid = fork();
+
+		CHECK(fd >= 0 && pid >= 0);
+		if (pid == 0)
+			_exit(writev(fd, parts, PARTS) < 0);
+		while (fstat(fd, &st) == 0 && st.st_size == 0)
+			nanosleep(&(struct timespec){0, 20000}, NULL);
+		CHECK_EQ(kill(pid, SIGKILL), 0);
+		CHECK_EQ(waitpid(pid, &status, 0), pid);
+		CHECK_EQ(fstat(fd, &st), 0);
+		stopped = WIFSIGNALED(status) && st.st_size < PARTS * PART;
+		close(fd);
+	}
+	CHECK(stopped);
+}

@@ -1,4 +1,6 @@
 /* mmap and its family, brk, copy-on-write, stacks (man 2 mmap, mprotect, mremap, madvise, brk). */
+#define TEST_REENTER(argc, argv) reenter(argc, argv)
+static void reenter(int argc, char **argv);
 #include "user/test/test.h"
 
 #include <setjmp.h>
@@ -49,6 +51,17 @@ static char *map(size_t n, int prot, int flags, int fd)
 #define ANON (MAP_PRIVATE | MAP_ANONYMOUS)
 #define RW (PROT_READ | PROT_WRITE)
 
+/* "memory --tables": takes tables without pages, one for each 2 MiB, until it is killed for that. */
+static void reenter(int argc, char **argv)
+{
+	if (argc != 2 || strcmp(argv[1], "--tables") != 0)
+		return;
+	volatile char *p = mmap(NULL, 1ul << 40, PROT_READ, ANON | MAP_NORESERVE, -1, 0);
+	for (size_t at = 0; p != MAP_FAILED && at < 1ul << 40; at += 2 << 20)
+		(void)p[at];
+	_exit(1);
+}
+
 TEST(anonymous_is_zero)
 {
 	char *p = map(64, RW, ANON, -1);
@@ -78,6 +91,9 @@ TEST(mmap_errors)
 	CHECK((void *)syscall(SYS_mmap, 0x10000001, PAGE, RW, ANON | MAP_FIXED, -1, 0) == MAP_FAILED &&
 	      errno == EINVAL);
 	CHECK((void *)syscall(SYS_mmap, 0, PAGE, RW, MAP_PRIVATE, mem, -PAGE) == MAP_FAILED && errno == EOVERFLOW);
+	CHECK(mmap(NULL, PAGE, RW, MAP_SHARED | MAP_GROWSDOWN, mem, 0) == MAP_FAILED && errno == EINVAL);
+	CHECK(mmap(NULL, PAGE, RW, MAP_PRIVATE | MAP_GROWSDOWN, mem, 0) == MAP_FAILED && errno == EINVAL);
+	CHECK(mmap(NULL, PAGE, RW, MAP_SHARED | MAP_ANONYMOUS | MAP_GROWSDOWN, -1, 0) == MAP_FAILED && errno == EINVAL);
 	/* A shared writable mapping needs a file open for writing; any needs one open for reading. */
 	test_scratch();
 	test_write_file("f", "abc", 3);
