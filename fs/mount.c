@@ -545,7 +545,8 @@ int vfs_pivot_root(const struct actor *who, const struct path *new_root, const s
 	mutex_lock(&namespace_lock);
 	f = spin_lock(&mount_lock);
 	if (old_root.dentry != old_root.mount->root || new_root->dentry != new_root->mount->root ||
-	    !new_root->mount->parent)
+	    !new_root->mount->parent || !old_root.mount->attached ||
+	    !mount_is_below_locked(new_root->mount, old_root.mount))
 		err = -EINVAL;
 	else if (new_root->mount == old_root.mount || put_old->mount == old_root.mount)
 		err = -EBUSY;
