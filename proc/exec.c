@@ -196,11 +196,6 @@ static void switch_private(struct exec *e, struct task *t)
 		e->files = NULL;
 	}
 	fdtable_close_on_exec(t->files);
-	if (e->cred) {
-		const struct cred *c = e->cred;
-		e->cred = NULL;
-		task_set_cred(c);
-	}
 }
 
 static void commit(struct exec *e)
@@ -211,6 +206,11 @@ static void commit(struct exec *e)
 
 	task_leave_memory(t, true); /* its locks are marked with the number it had */
 	process_take_lead(t);
+	if (e->cred) { /* before there is an image that who has the old ids could write to */
+		const struct cred *c = e->cred;
+		e->cred = NULL;
+		task_set_cred(c);
+	}
 	switch_image(e, t);
 	switch_private(e, t);
 

@@ -116,11 +116,13 @@ int process_aspace_for_access(int pid, struct aspace **out)
 	struct process *p = process_find(pid);
 	if (!p)
 		return -ESRCH;
-	struct aspace *as = process_may_read(p) ? process_aspace(p) : NULL;
-	int err = as ? 0 : process_may_read(p) ? -ESRCH : -EPERM;
+	struct aspace *as = process_aspace(p); /* first: an exec in between may take the right away */
+	int err = !process_may_read(p) ? -EPERM : as ? 0 : -ESRCH;
 	process_put(p);
-	if (as)
+	if (!err)
 		*out = as;
+	else if (as)
+		aspace_put(as);
 	return err;
 }
 

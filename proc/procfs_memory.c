@@ -22,10 +22,13 @@ static int memory_of(int pid, bool may_look, struct aspace **out)
 
 	if (!p)
 		return -ESRCH;
+	struct aspace *as = process_aspace(p); /* first: an exec in between may take the right away */
 	int err = may_look && !process_may_read(p) ? -EACCES : 0;
-	if (!err)
-		*out = process_aspace(p);
 	process_put(p);
+	if (!err)
+		*out = as;
+	else if (as)
+		aspace_put(as);
 	return err;
 }
 
