@@ -262,8 +262,12 @@ void balance_evict(struct thread *t)
 		bool wrong = !(allowed & BIT(rq->cpu)), must = wrong && t->queued;
 		if (wrong && rq->current == t) /* it came to run meanwhile: the switch away from it moves it */
 			rq_resched(rq, time_ns());
-		if (!wrong && t->queued && rq->current == rq->idle) /* it may stay after all, and idle does not know */
-			rq_resched(rq, time_ns());
+		if (!wrong && t->queued) { /* it may stay after all, and who runs does not know that it is there */
+			uint64_t now = time_ns();
+			rq_account(rq, rq->current, now);
+			if (rq_should_preempt(rq, t))
+				rq_resched(rq, now);
+		}
 		queue_unlock(rq, f);
 		if (!must)
 			return;

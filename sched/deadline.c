@@ -69,6 +69,17 @@ static uint64_t next_period(const struct sched_dl *dl)
 	return dl->due_ns - dl->deadline_ns + dl->period_ns;
 }
 
+void dl_keep_period(struct sched_dl *to, const struct sched_dl *from)
+{
+	to->budget_ns = from->budget_ns;
+	if (to->runtime_ns)
+		to->budget_ns = MIN(to->budget_ns, (int64_t)to->runtime_ns);
+	if (!from->due_ns)
+		return;
+	uint64_t next = from->runtime_ns ? next_period(from) : from->due_ns;
+	to->due_ns = to->runtime_ns ? next - to->period_ns + to->deadline_ns : next;
+}
+
 void dl_wake(struct thread *t, uint64_t now)
 {
 	struct sched_dl *dl = &t->dl;

@@ -155,17 +155,6 @@ static unsigned count(uint64_t cpu_mask)
 	return n;
 }
 
-/* Whoever asks again, or comes back, has no more budget than before, and gets the next one no earlier. */
-static void keep_period(struct sched_dl *to, const struct sched_dl *from, uint64_t now)
-{
-	to->due_ns = from->due_ns;
-	to->budget_ns = from->budget_ns;
-	if (to->runtime_ns) {
-		to->due_ns = MIN(to->due_ns, now + to->deadline_ns);
-		to->budget_ns = MIN(to->budget_ns, (int64_t)to->runtime_ns);
-	}
-}
-
 int sched_set_params(struct thread *t, const struct sched_params *p)
 {
 	struct sched_dl dl;
@@ -185,7 +174,7 @@ int sched_set_params(struct thread *t, const struct sched_params *p)
 		t->policy = p->policy;
 		t->rt_priority = p->rt_priority;
 		t->reset_on_fork = p->reset_on_fork;
-		keep_period(&dl, &t->dl, c.now);
+		dl_keep_period(&dl, &t->dl);
 		t->dl = dl;
 		if (p->policy == SCHED_NORMAL || p->policy == SCHED_BATCH) {
 			t->nice = MAX(MIN(p->nice, 19), -20);

@@ -159,6 +159,11 @@ void rq_dl_remove(struct run_queue *rq, struct thread *t);
 uint64_t dl_due(const struct thread *t);
 /* t wakes up, or becomes DEADLINE: goes on with what is left of its period if that is not too much, else a new one. */
 void dl_wake(struct thread *t, uint64_t now);
+/*
+ * Whoever asks for other parameters has no more budget than before, and gets the next one no earlier.  As long as it is
+ * not DEADLINE, due_ns is when its next period may begin.
+ */
+void dl_keep_period(struct sched_dl *to, const struct sched_dl *from);
 /* Queues the exhausted threads whose next period has begun. True if there was one. */
 bool rq_dl_refill(struct run_queue *rq, uint64_t now);
 /* Books the bandwidth of a thread that goes from one set of parameters to another. -EBUSY. Any lock may be held. */

@@ -347,6 +347,25 @@ KTEST(sched, runqueue_deadline_before_the_end_of_the_period)
 	KTEST_EQ(t.dl.budget_ns, 2 * ms);
 }
 
+/* Other parameters, and back: the next period begins no earlier. */
+KTEST(sched, runqueue_deadline_changes_keep_the_period)
+{
+	const uint64_t ms = NSEC_PER_MSEC, due_ns = NSEC_PER_SEC;
+	struct sched_dl at_first = {.runtime_ns = 10 * ms,
+				    .deadline_ns = 100 * ms,
+				    .period_ns = 100 * ms,
+				    .due_ns = due_ns,
+				    .budget_ns = 5 * (int64_t)ms};
+	struct sched_dl early = {.runtime_ns = 10 * ms, .deadline_ns = 10 * ms, .period_ns = 100 * ms};
+	struct sched_dl none = {0}, again = {.runtime_ns = 10 * ms, .deadline_ns = 100 * ms, .period_ns = 100 * ms};
+	dl_keep_period(&early, &at_first);
+	KTEST_EQ(early.due_ns, due_ns - 90 * ms);
+	dl_keep_period(&none, &early);
+	dl_keep_period(&again, &none);
+	KTEST_EQ(again.due_ns, due_ns);
+	KTEST_EQ(again.budget_ns, 5 * (int64_t)ms);
+}
+
 KTEST(sched, runqueue_boost)
 {
 	begin();
