@@ -432,15 +432,14 @@ static uint32_t kept;
 
 static void let_it_stay(struct thread *t)
 {
-	struct run_queue *rq = my_queue();
-	if (t != member[0] || t->cpu != rq->cpu || rq->current != rq->idle)
-		return;
 	irqflags_t f;
-	queue_lock(t, &f);
-	t->affinity = UINT64_MAX;
+	struct run_queue *rq = queue_lock(t, &f);
+	if (t == member[0] && t->queued && rq == my_queue() && rq->current == rq->idle) {
+		t->affinity = UINT64_MAX;
+		atomic_store_release(&seen_on[0], UINT32_MAX);
+		atomic_store_release(&kept, 1);
+	}
 	queue_unlock(rq, f);
-	atomic_store_release(&seen_on[0], UINT32_MAX);
-	atomic_store_release(&kept, 1);
 }
 
 /* It runs on, and the idle CPU does not look in vain for others: two are ready on this one, which are bound to it. */
@@ -457,9 +456,11 @@ KTEST(sched, place_allowed_again_before_it_was_moved)
 	err |= sched_set_affinity(member[1], here);
 	sched_evict_hook = let_it_stay;
 	for (unsigned i = 0; i < 100 && !atomic_load_acquire(&kept); i++) {
-		err |= sched_set_affinity(member[0], there);
-		(void)!within(&seen_on[0], (uint32_t)__builtin_ctzll(there));
-		err |= sched_set_affinity(member[0], here);
+		uint64_t bit = i & 1 ? here : there;
+		err |= sched_set_affinity(member[0], bit);
+		while (!atomic_load_acquire(&kept) &&
+		       atomic_load_acquire(&seen_on[0]) != (uint32_t)__builtin_ctzll(bit))
+			sched_yield();
 	}
 	uint64_t end = time_ns() + 10 * NSEC_PER_SEC;
 	while (atomic_load_acquire(&seen_on[0]) == UINT32_MAX && time_ns() < end)
