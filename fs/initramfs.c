@@ -134,7 +134,7 @@ static int make_way(const struct unpack *u, const struct cpio_entry *e)
 static int begin_file(struct unpack *u, const struct cpio_entry *e)
 {
 	const char *first = e->nlink > 1 ? link_find(u, e) : NULL;
-	unsigned flags = O_WRONLY | O_CREAT | O_NOFOLLOW | O_LARGEFILE;
+	unsigned flags = O_WRONLY | O_CREAT | O_NOFOLLOW | O_LARGEFILE | O_NONBLOCK; /* a FIFO has no reader */
 	int err;
 
 	if (first && str_equal(first, e->name))

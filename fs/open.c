@@ -61,12 +61,15 @@ void file_put(struct file *f)
 static int truncate_for_open(struct inode *i, const struct cred *cred)
 {
 	struct attr_change c = {.valid = ATTR_SIZE | ATTR_MTIME, .mtime = timestamp_now()};
-	int err;
+	int err = inode_writers_get(i); /* also who only reads then: nobody may be executing it */
 
+	if (err)
+		return err;
 	rwlock_write_lock(&i->lock);
 	inode_drop_privileges(i, cred);
 	err = i->ops->setattr ? i->ops->setattr(i, &c) : 0;
 	rwlock_write_unlock(&i->lock);
+	inode_writers_put(i);
 	return err;
 }
 

@@ -114,6 +114,9 @@ static int prepare_private_copies(struct exec *e)
 		err = sighand_copy(t->process->sighand, &e->sighand);
 	if (!err && refcount_read(&t->files->refs) > 1)
 		err = fdtable_copy(t->files, &e->files);
+	/* Who shares the directory and the mask (CLONE_FS) could change those of a program with other rights. */
+	if (!err && e->secure && refcount_read(&t->fs->refs) > 1)
+		err = fs_context_copy(t->fs, &e->fs);
 	return err;
 }
 
@@ -195,6 +198,14 @@ static void switch_private(struct exec *e, struct task *t)
 		fdtable_put(old);
 		e->files = NULL;
 	}
+	if (e->fs) {
+		irqflags_t f = spin_lock(&p->lock);
+		struct fs_context *old = t->fs;
+		t->fs = e->fs;
+		spin_unlock(&p->lock, f);
+		fs_context_put(old);
+		e->fs = NULL;
+	}
 	fdtable_close_on_exec(t->files);
 }
 
@@ -256,6 +267,8 @@ static void exec_free(struct exec *e)
 		sighand_put(e->sighand);
 	if (e->files)
 		fdtable_put(e->files);
+	if (e->fs)
+		fs_context_put(e->fs);
 	if (e->cred)
 		cred_put(e->cred);
 	kfree(e->exe);

@@ -50,6 +50,7 @@ struct exec {
 	struct exe *exe;
 	struct sighand *sighand; /* NULL: the present one is not shared */
 	struct fdtable *files;	 /* NULL: likewise */
+	struct fs_context *fs;	 /* NULL: likewise, or it may stay shared */
 };
 
 /* exec_script.c: takes a "#!" line apart, in place. *arg NULL: none. -ENOEXEC. Pure. */

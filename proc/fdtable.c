@@ -249,6 +249,13 @@ int fdtable_next(struct fdtable *t, int fd)
 	return -1;
 }
 
+int fdtable_mode(struct fdtable *t, int fd)
+{
+	SPIN_GUARD(&t->lock);
+	const struct file *f = (uint32_t)fd < t->capacity ? t->files[fd] : NULL;
+	return f ? (int)f->mode : -ENOENT;
+}
+
 bool fdtable_cloexec(struct fdtable *t, int fd)
 {
 	SPIN_GUARD(&t->lock);

@@ -61,6 +61,8 @@ int fdtable_next(struct fdtable *t, int fd); /* lowest open >= fd or -1 */
 /* Gives the calling process a table of its own (close_range's UNSHARE, exec). -ENOMEM. */
 int fdtable_unshare(void) must_check;
 uint32_t fdtable_capacity(void); /* of the caller's: numbers at or above are not open */
+/* The mode of the open file; -ENOENT: there is none. */
+int fdtable_mode(struct fdtable *t, int fd);
 bool fdtable_cloexec(struct fdtable *t, int fd);
 
 /* The parts fd_… are made of, for fdtable.c and its tests; the table's lock held, except for grow. */

@@ -365,6 +365,16 @@ static struct file *fd_file(int pid, int fd)
 	return f;
 }
 
+static int fd_mode(int pid, int fd)
+{
+	struct fdtable *files = files_of(pid);
+	int mode = files ? fdtable_mode(files, fd) : -ENOENT;
+
+	if (files)
+		fdtable_put(files);
+	return mode;
+}
+
 static int fdinfo(int pid, int fd, struct text *text)
 {
 	struct fdtable *files = files_of(pid);
@@ -482,6 +492,7 @@ static const struct procfs_process_ops ops = {
 	.owner = owner,
 	.next_fd = next_fd,
 	.fd_file = fd_file,
+	.fd_mode = fd_mode,
 	.fdinfo = fdinfo,
 };
 

@@ -258,17 +258,15 @@ static int task_iterate(struct file *f, struct dir_sink *sink)
 static int fd_lookup(struct inode *dir, const char *name, size_t len, bool info, struct inode **out)
 {
 	struct proc_inode *d = proc_inode_of(dir), *p;
-	struct file *f;
 	uint32_t mode;
 	int fd, err = proc_parse_number(name, len, &fd);
 
 	if (err)
 		return err;
-	f = procfs_process_ops->fd_file(d->pid, fd);
-	if (!f)
-		return -ENOENT;
-	mode = (f->mode & FILE_READ ? 0500u : 0) | (f->mode & FILE_WRITE ? 0300u : 0);
-	file_put(f);
+	int how = procfs_process_ops->fd_mode(d->pid, fd);
+	if (how < 0)
+		return how;
+	mode = (how & FILE_READ ? 0500u : 0) | (how & FILE_WRITE ? 0300u : 0);
 	p = process_inode(info ? S_IFREG | 0444 : S_IFLNK | mode, d->pid, d->tid, info ? INO_FDINFO : INO_FD,
 			  (unsigned)fd);
 	if (!p)

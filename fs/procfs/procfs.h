@@ -54,6 +54,8 @@ struct procfs_process_ops {
 	/* fd directory: lowest open fd >= n or -1; its file, counted, or NULL. */
 	int (*next_fd)(int pid, int n);
 	struct file *(*fd_file)(int pid, int fd);
+	/* The mode of what fd stands for (FILE_READ …); -ENOENT. It holds nothing, so any lock may be held. */
+	int (*fd_mode)(int pid, int fd);
 	int (*fdinfo)(int pid, int fd, struct text *t);
 };
 extern const struct procfs_process_ops *procfs_process_ops;

@@ -119,6 +119,11 @@ static struct file *fake_fd_file(int pid, int fd)
 	return open_file;
 }
 
+static int fake_fd_mode(int pid, int fd)
+{
+	return pid == 70 && fd == 5 ? (int)open_file->mode : -ENOENT;
+}
+
 static int fake_fdinfo(int pid, int fd, struct text *t)
 {
 	text_printf(t, "pos:\t%d %d\n", pid, fd);
@@ -157,6 +162,7 @@ static const struct procfs_process_ops fake_ops = {
 	.owner = fake_owner,
 	.next_fd = fake_next_fd,
 	.fd_file = fake_fd_file,
+	.fd_mode = fake_fd_mode,
 	.fdinfo = fake_fdinfo,
 };
 

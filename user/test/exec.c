@@ -17,6 +17,11 @@ static void reenter(int argc, char **argv)
 		return;
 	if (strcmp(argv[1], "--count") == 0)
 		_exit(argc);
+	if (strcmp(argv[1], "--where") == 0) { /* 1: root's rights in a directory that somebody else chose */
+		char go, where[200] = "";
+		_exit(write(1, "", 1) != 1 || read(0, &go, 1) != 1 || !getcwd(where, sizeof(where)) ||
+		      (geteuid() == 0 && strcmp(where, "/") == 0));
+	}
 	if (strcmp(argv[1], "--env") == 0) {
 		int n = 0;
 		while (environ[n])
@@ -378,6 +383,7 @@ TEST(busy_program)
 	}
 	CHECK_EQ(read(ready[0], &c, 1), 1);
 	CHECK_ERR(open("copy", O_WRONLY), ETXTBSY);
+	CHECK_ERR(open("copy", O_RDONLY | O_TRUNC), ETXTBSY);
 	CHECK_ERR(truncate("copy", 0), ETXTBSY);
 	CHECK_EQ(unlink("copy"), 0);
 	CHECK_EQ(kill(pid, SIGKILL), 0);
@@ -542,4 +548,37 @@ TEST(hostile_elf)
 	CHECK_EQ(run_tiny(&t, sizeof(t)), REFUSED(ENOEXEC));
 	memcpy(t.code, "/no/such/ld\0", 12);
 	CHECK_EQ(run_tiny(&t, sizeof(t)), REFUSED(ENOENT));
+}
+
+/* Linux gives it no new rights, Ashlar a directory of its own. */
+TEST(set_uid_program_shares_no_directory)
+{
+	char buffer[65536], c;
+	int go[2], there[2], from = open("/proc/self/exe", O_RDONLY), to;
+	ssize_t n;
+
+	test_needs_root();
+	test_scratch();
+	CHECK_EQ(chmod(".", 0755), 0);
+	to = open("suid", O_WRONLY | O_CREAT, 0755);
+	CHECK(from >= 0 && to >= 0);
+	while ((n = read(from, buffer, sizeof(buffer))) > 0)
+		CHECK_EQ(write(to, buffer, (size_t)n), n);
+	CHECK_EQ(close(to), 0);
+	CHECK_EQ(chmod("suid", 04755), 0);
+	CHECK_EQ(pipe(go), 0);
+	CHECK_EQ(pipe(there), 0);
+	CHECK_EQ(setresuid(54321, 54321, 54321), 0);
+	pid_t pid = (pid_t)syscall(SYS_clone, 0x200 /* CLONE_FS */ | SIGCHLD, 0, 0, 0, 0);
+	CHECK(pid >= 0);
+	if (pid == 0) {
+		dup2(go[0], 0);
+		dup2(there[1], 1);
+		execl("./suid", "suid", "--where", NULL);
+		_exit(99);
+	}
+	CHECK_EQ(read(there[0], &c, 1), 1);
+	CHECK_EQ(chdir("/"), 0);
+	CHECK_EQ(write(go[1], "", 1), 1);
+	CHECK_EXIT(pid, 0);
 }
