@@ -11,6 +11,7 @@
 #include "mm/slab.h"
 
 struct mount *anon_mount;
+static struct mount *memfd_mount; /* of those that may hold programs */
 
 static struct slab_cache *anon_inode_cache;
 static struct super anon_super;
@@ -93,6 +94,9 @@ int file_create_memfd(const char *name, unsigned flags, struct file **out)
 		inode_put(i);
 		return err;
 	}
+	mount_get(memfd_mount);
+	mount_put(p.mount);
+	p.mount = memfd_mount;
 	i->writers = 1;
 	err = file_create(&p, i->file_ops, (flags & ~(unsigned)O_CLOEXEC) | O_RDWR, FILE_READ | FILE_WRITE, &cred_root,
 			  out);
@@ -124,7 +128,8 @@ void anon_init(void)
 	super_init(&anon_super, &anon_type, &anon_super_ops);
 	i = anon_inode_cache ? anon_inode_create(S_IFDIR | 0500) : NULL;
 	root = i ? dentry_create_root(&anon_super, i, "") : NULL;
-	if (!root || mount_create(&anon_super, root, "anon", MS_NOEXEC | MS_NOSUID, &anon_mount))
+	if (!root || mount_create(&anon_super, root, "anon", MS_NOEXEC | MS_NOSUID, &anon_mount) ||
+	    mount_create(&anon_super, root, "memfd", MS_NOSUID, &memfd_mount))
 		boot_stop("fs: no memory for the first files at boot");
 	anon_super.root = root;
 	super_publish(&anon_super);

@@ -202,7 +202,7 @@ char *path_render(const struct path *p, const struct path *root, char *buf, size
 
 	if (len < 2)
 		return NULL;
-	if (p->mount == anon_mount)
+	if (p->mount->super == anon_mount->super)
 		return anon_path_render(p, buf, len);
 	do { /* again if a rename came between */
 		irqflags_t f = rcu_enter();

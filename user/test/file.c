@@ -435,6 +435,32 @@ TEST(memfd)
 	CHECK_ERR(memfd_create("x", 0x8000), EINVAL);
 }
 
+/* A program, and code, may lie in it. */
+TEST(memfd_is_executable)
+{
+	char buffer[65536];
+	int from = open("/proc/self/exe", O_RDONLY), fd = memfd_create("program", 1);
+	ssize_t n;
+
+	CHECK(from >= 0 && fd >= 0);
+	while ((n = read(from, buffer, sizeof(buffer))) > 0)
+		CHECK_EQ(write(fd, buffer, (size_t)n), n);
+	void *code = mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0);
+	CHECK(code != MAP_FAILED);
+	snprintf(buffer, sizeof(buffer), "/proc/self/fd/%d", fd);
+	int program = open(buffer, O_RDONLY);
+	CHECK(program >= 0);
+	CHECK_EQ(munmap(code, 4096), 0);
+	CHECK_EQ(close(fd), 0);
+	pid_t pid = test_fork();
+	if (pid == 0) {
+		char *const nothing_to_test[] = {"file", "no-such-test", NULL};
+		fexecve(program, nothing_to_test, environ);
+		_exit(9);
+	}
+	CHECK_EXIT(pid, 0);
+}
+
 TEST(character_devices)
 {
 	char page[100];
