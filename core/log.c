@@ -86,12 +86,24 @@ size_t log_buffer_bytes(void)
 	return sizeof(slots);
 }
 
+/* The first complete one from seq on; log_next_seq() or more: there is none. */
+static uint64_t next_published(uint64_t seq)
+{
+	uint64_t at = MAX(seq, log_first_seq());
+	while (at < log_next_seq() && atomic_load_acquire(&slots[at % LOG_SLOTS].published) != at + 1)
+		at = MAX(at + 1, log_first_seq()); /* being written or already overwritten */
+	return at;
+}
+
+bool log_readable(uint64_t seq)
+{
+	return next_published(seq) < log_next_seq();
+}
+
 bool log_read(uint64_t *seq, struct log_record *out)
 {
-	for (uint64_t at = MAX(*seq, log_first_seq()); at < log_next_seq(); at = MAX(at + 1, log_first_seq())) {
+	for (uint64_t at = next_published(*seq); at < log_next_seq(); at = next_published(at + 1)) {
 		const struct slot *s = &slots[at % LOG_SLOTS];
-		if (atomic_load_acquire(&s->published) != at + 1)
-			continue; /* being written or already overwritten */
 		memcpy(out, &s->record, sizeof(*out));
 		__atomic_thread_fence(__ATOMIC_ACQUIRE);
 		if (atomic_load_relaxed(&s->published) != at + 1 || out->len > sizeof(out->text))

@@ -39,6 +39,8 @@ struct log_record {
 /* The record with the lowest sequence number >= *seq. Returns false when there is none yet. *seq is then set to the
  * record's number (larger than asked for when older ones were overwritten). Any context. */
 bool log_read(uint64_t *seq, struct log_record *out);
+/* Whether log_read() would find one. Any context. */
+bool log_readable(uint64_t seq);
 uint64_t log_first_seq(void);
 uint64_t log_next_seq(void);
 /* Bytes the ring holds (syslog(2) SIZE_BUFFER). */

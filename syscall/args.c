@@ -51,6 +51,12 @@ void base_arg_fetch(struct base_arg *b, int dirfd)
 int lookup_at(int dirfd, uptr_t path, unsigned flags, struct path *out)
 {
 	struct actor who = process_actor();
+
+	return lookup_at_as(&who, dirfd, path, flags, out);
+}
+
+int lookup_at_as(const struct actor *who, int dirfd, uptr_t path, unsigned flags, struct path *out)
+{
 	unsigned lookup = (flags & AT_SYMLINK_NOFOLLOW ? 0 : LOOKUP_FOLLOW) |
 		(flags & AT_EMPTY_PATH ? LOOKUP_EMPTY : 0);
 
@@ -58,11 +64,11 @@ int lookup_at(int dirfd, uptr_t path, unsigned flags, struct path *out)
 	if (name.err)
 		return name.err;
 	if (name.name[0] == '/') /* then dirfd does not matter, not even whether it is open */
-		return vfs_lookup(&who, NULL, name.name, lookup, out);
+		return vfs_lookup(who, NULL, name.name, lookup, out);
 	BASE_ARG(base, dirfd);
 	if (base.err)
 		return base.err;
-	return vfs_lookup(&who, base.path, name.name, lookup, out);
+	return vfs_lookup(who, base.path, name.name, lookup, out);
 }
 
 int timespec_arg(uptr_t p, uint64_t *ns)

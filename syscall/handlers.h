@@ -63,6 +63,8 @@ static inline void path_put_cleanup(struct path *p)
 
 /* Looks up (dirfd, path, AT_* flags): AT_SYMLINK_NOFOLLOW, AT_EMPTY_PATH. *out counted, to be put by the caller. */
 int lookup_at(int dirfd, uptr_t path, unsigned flags, struct path *out) must_check;
+/* The same, by another actor than the calling process. */
+int lookup_at_as(const struct actor *who, int dirfd, uptr_t path, unsigned flags, struct path *out) must_check;
 
 /* struct timespec / timeval arguments. A NULL pointer is the caller's to look for. -EFAULT, -EINVAL (nanoseconds out of
  * range, negative). */

@@ -379,7 +379,7 @@ long sys_truncate(const struct syscall_args *a)
 	return err;
 }
 
-/* access(2) asks with the real ids; AT_EACCESS with the effective ones. */
+/* access(2) asks with the real ids, also on the way there; AT_EACCESS with the effective ones. */
 static long access_at(int dirfd, uptr_t path, unsigned mask, unsigned flags)
 {
 	struct path at AUTO_PATH = {0};
@@ -388,9 +388,6 @@ static long access_at(int dirfd, uptr_t path, unsigned mask, unsigned flags)
 
 	if (mask & ~7u || flags & ~(unsigned)(AT_EACCESS | AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
 		return -EINVAL;
-	int err = lookup_at(dirfd, path, flags & ~(unsigned)AT_EACCESS, &at);
-	if (err)
-		return err;
 	const struct cred *c = who.cred;
 	if (!(flags & AT_EACCESS) && (c->uid != c->fsuid || c->gid != c->fsgid)) {
 		real = cred_copy(c, c->group_count);
@@ -401,7 +398,9 @@ static long access_at(int dirfd, uptr_t path, unsigned mask, unsigned flags)
 		real->cap_effective = c->uid == 0 ? c->cap_permitted : 0;
 		who.cred = real;
 	}
-	err = vfs_access(&who, &at, mask);
+	int err = lookup_at_as(&who, dirfd, path, flags & ~(unsigned)AT_EACCESS, &at);
+	if (!err)
+		err = vfs_access(&who, &at, mask);
 	if (real)
 		cred_put(real);
 	return err;

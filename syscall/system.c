@@ -244,27 +244,27 @@ static long move_memory(struct aspace *as, struct uio *local, const struct uio_s
 	return done;
 }
 
-#define VM_SEGMENTS 16
-
 static long process_vm(const struct syscall_args *a, bool write)
 {
-	struct uio_segment local[VM_SEGMENTS], remote[VM_SEGMENTS];
+	uint64_t here = arg_u64(a, 2), there = arg_u64(a, 4);
 	struct uio u;
 	struct aspace *as;
 
-	if (arg_u64(a, 5))
+	if (arg_u64(a, 5) || here > UIO_SEGMENTS_MAX || there > UIO_SEGMENTS_MAX)
 		return -EINVAL;
-	if (arg_u64(a, 2) > VM_SEGMENTS || arg_u64(a, 4) > VM_SEGMENTS)
-		return -EINVAL;
-	int err = uio_import(arg_uptr(a, 1), arg_u64(a, 2), local, VM_SEGMENTS);
+	struct uio_segment *local AUTO_KFREE = kcalloc(here + there + 1, sizeof(*local));
+	if (!local)
+		return -ENOMEM;
+	struct uio_segment *remote = local + here;
+	int err = uio_import(arg_uptr(a, 1), here, local, (unsigned)here);
 	if (!err)
-		err = uio_import(arg_uptr(a, 3), arg_u64(a, 4), remote, VM_SEGMENTS);
+		err = uio_import(arg_uptr(a, 3), there, remote, (unsigned)there);
 	if (!err)
 		err = process_aspace_for_access(arg_int(a, 0), &as);
 	if (err)
 		return err;
-	uio_init_segments(&u, local, (unsigned)arg_u64(a, 2));
-	long n = move_memory(as, &u, remote, (unsigned)arg_u64(a, 4), write);
+	uio_init_segments(&u, local, (unsigned)here);
+	long n = move_memory(as, &u, remote, (unsigned)there, write);
 	aspace_put(as);
 	return n;
 }

@@ -113,7 +113,7 @@ static int64_t kmsg_read(struct chardev_handle *h, struct uio *u)
 	while (!log_read(&r->seq, &r->record)) {
 		if (READ_ONCE(h->flags) & O_NONBLOCK)
 			return -EAGAIN;
-		int err = WAIT_UNTIL(&readers, log_next_seq() > r->seq, WAIT_INTERRUPTIBLE, WAIT_FOREVER);
+		int err = WAIT_UNTIL(&readers, log_readable(r->seq), WAIT_INTERRUPTIBLE, WAIT_FOREVER);
 		if (err)
 			return err;
 	}
@@ -152,7 +152,7 @@ static uint32_t kmsg_poll(struct chardev_handle *h, struct poll_table *t)
 	poll_add(t, &readers);
 	uint32_t events = POLLOUT | POLLWRNORM;
 	uint64_t seq = READ_ONCE(r->seq);
-	if (seq < log_next_seq())
+	if (log_readable(seq))
 		events |= POLLIN | POLLRDNORM | (seq < log_first_seq() ? POLLERR | POLLPRI : 0u);
 	return events;
 }

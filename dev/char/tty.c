@@ -295,8 +295,13 @@ static int64_t tty_write(struct chardev_handle *h, struct uio *u)
 		if (err)
 			return err;
 	}
-	if (mutex_lock_killable(&t->write_lock) < 0)
+	/* Who has it may wait for room. */
+	if (READ_ONCE(h->flags) & O_NONBLOCK) {
+		if (!mutex_trylock(&t->write_lock))
+			return -EAGAIN;
+	} else if (mutex_lock_killable(&t->write_lock) < 0) {
 		return -ERESTARTSYS;
+	}
 	while (u->left > 0) {
 		uint8_t bytes[COPY_BYTES];
 		size_t len = MIN(u->left, sizeof(bytes));

@@ -481,6 +481,15 @@ TEST(memory_of_another_process)
 	struct iovec local = {mine, 8}, remote = {secret, 8};
 	CHECK_EQ(process_vm_readv(pid, &local, 1, &remote, 1, 0), 8);
 	CHECK_EQ(strcmp(mine, "child's"), 0);
+	/* Byte by byte, in more pieces than fit a kernel's frame. */
+	struct iovec here[100], there[100];
+	for (int i = 0; i < 100; i++) {
+		here[i] = (struct iovec){mine + 8 + i % 7, 1};
+		there[i] = (struct iovec){secret + i % 7, 1};
+	}
+	CHECK_EQ(process_vm_readv(pid, here, 100, there, 100, 0), 100);
+	CHECK_EQ(memcmp(mine + 8, "child's", 7), 0);
+	CHECK_ERR(process_vm_readv(pid, here, 1025, there, 1, 0), EINVAL);
 	close(gate[1]);
 	CHECK_EXIT(pid, 0);
 	CHECK_ERR(process_vm_readv(pid, &local, 1, &remote, 1, 0), ESRCH);

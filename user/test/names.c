@@ -367,6 +367,23 @@ TEST(permissions_of_another_user)
 	CHECK_ERR(sethostname("x", 1), EPERM);
 }
 
+TEST(access_asks_with_the_real_ids)
+{
+	test_needs_root();
+	test_scratch();
+	CHECK_EQ(chmod(".", 0755), 0);
+	CHECK_EQ(mkdir("locked", 0700), 0);
+	touch("locked/f"), touch("private");
+	CHECK_EQ(chmod("locked/f", 0644), 0);
+	CHECK_EQ(chmod("private", 0600), 0);
+	CHECK_EQ(setresuid(54321, 0, 0), 0);
+	CHECK(open("locked/f", O_RDONLY) >= 0);
+	CHECK_ERR(access("private", R_OK), EACCES);
+	CHECK_ERR(access("locked/f", F_OK), EACCES); /* nor may it go there */
+	CHECK_EQ(faccessat(AT_FDCWD, "private", R_OK, AT_EACCESS), 0);
+	CHECK_EQ(faccessat(AT_FDCWD, "locked/f", R_OK, AT_EACCESS), 0);
+}
+
 TEST(owner_group_and_special_bits)
 {
 	struct stat st;
