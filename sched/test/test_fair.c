@@ -136,7 +136,7 @@ KTEST(sched, fair_sleeper_comes_next_among_64_hogs)
 	wait_queue_init(&s->queue);
 	timer_init(&s->timer, ring);
 	hogs_start(&c, bit, HOGS);
-	for (unsigned i = 0; i < 500 && asked < 100; i++) {
+	for (unsigned i = 0; i < 1000 && asked < 100; i++) {
 		s->rung = false;
 		timer_set(&s->timer, time_ns() + 5 * NSEC_PER_MSEC + i * 17389);
 		(void)WAIT_UNTIL(&s->queue, READ_ONCE(s->rung), 0, WAIT_FOREVER);
@@ -146,7 +146,6 @@ KTEST(sched, fair_sleeper_comes_next_among_64_hogs)
 	hogs_stop(&c);
 	sched_seeded = was_seeded;
 	kfree(s);
-	if (asked < 20)
-		ktest_skip("the host stops this machine all the time");
+	KTEST_TRUE(asked >= 20);
 	KTEST_TRUE(soon * 10 >= asked * 9);
 }

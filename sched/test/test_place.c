@@ -436,6 +436,7 @@ static void let_it_stay(struct thread *t)
 	struct run_queue *rq = queue_lock(t, &f);
 	if (t == member[0] && t->queued && rq == my_queue() && rq->current == rq->idle) {
 		t->affinity = UINT64_MAX;
+		rq->tick_ns = UINT64_MAX; /* the tick it had while it ran would find it */
 		atomic_store_release(&seen_on[0], UINT32_MAX);
 		atomic_store_release(&kept, 1);
 	}
